@@ -1,0 +1,184 @@
+"""Everything that can be refused or go wrong, as one tree.
+
+AuthError
+├── InvalidParameters          10001  422  body, query or header not understood
+│   ├── PayloadTooLarge        10001  413
+│   └── UnsupportedMediaType   10001  415
+├── InvalidCredentials         10003  401  e-mail and password do not match
+├── Conflict                   10003  409  understood, but contradicts what is there
+│   ├── EmailTaken
+│   ├── WrongCurrentPassword
+│   ├── ScopeNotHeld
+│   └── SelfLockout
+├── MethodNotAllowed           40001  405
+├── TooManyAttempts            40001  429
+├── Unauthenticated            40001  401  the guard's answer
+│   ├── TokenMissing
+│   ├── TokenInvalid
+│   ├── SessionEnded
+│   └── TokenExpired           40005
+├── InsufficientScope          40003  403
+├── NotFound                   40004  404
+└── Failed                     50001  500
+    └── Unavailable            50001  503
+        ├── DatabaseUnavailable
+        └── Overloaded
+
+A class names its response code and, where it differs from the code's own, its HTTP status.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wutang_auth.response_codes import ResponseCode
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field of a request, in both languages; never the value itself."""
+
+    field: str
+    chinese: str
+    english: str
+
+
+class AuthError(Exception):
+    """The root: something a caller is told by a response code."""
+
+    code: ResponseCode = ResponseCode.FAILED
+    status: int = 500
+    retry_after: int | None = None
+    """Seconds after which the same request may succeed."""
+
+
+class InvalidParameters(AuthError):
+    """The request was not understood."""
+
+    code = ResponseCode.INVALID_PARAMETERS
+    status = 422
+
+    def __init__(self, errors: Sequence[FieldError] = ()) -> None:
+        super().__init__()
+        self.errors = tuple(errors)
+
+
+class PayloadTooLarge(InvalidParameters):
+    """The body is larger than any request of this API needs."""
+
+    status = 413
+
+
+class UnsupportedMediaType(InvalidParameters):
+    """The body's media type is not one the route reads."""
+
+    status = 415
+
+
+class InvalidCredentials(AuthError):
+    """E-mail and password do not match; whether the account exists is not told."""
+
+    code = ResponseCode.INVALID_DATA
+    status = 401
+
+
+class Conflict(AuthError):
+    """Understood, but it contradicts what is there."""
+
+    code = ResponseCode.INVALID_DATA
+    status = 409
+
+
+class EmailTaken(Conflict):
+    """Another user has this e-mail, in some spelling."""
+
+
+class WrongCurrentPassword(Conflict):
+    """The password to be replaced is another one."""
+
+
+class ScopeNotHeld(Conflict):
+    """A caller may give only the scopes that it holds itself."""
+
+
+class SelfLockout(Conflict):
+    """A caller may not disable or delete itself."""
+
+
+class MethodNotAllowed(AuthError):
+    """The path exists, the method does not."""
+
+    code = ResponseCode.FORBIDDEN
+    status = 405
+
+
+class TooManyAttempts(AuthError):
+    """The account or the address has to wait."""
+
+    code = ResponseCode.FORBIDDEN
+    status = 429
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
+class Unauthenticated(AuthError):
+    """The guard let nobody in."""
+
+    code = ResponseCode.FORBIDDEN
+    status = 401
+
+
+class TokenMissing(Unauthenticated):
+    """No bearer token was sent."""
+
+
+class TokenInvalid(Unauthenticated):
+    """The token failed the gate, for whatever reason."""
+
+
+class SessionEnded(Unauthenticated):
+    """The token is genuine, but its session or user is gone."""
+
+
+class TokenExpired(Unauthenticated):
+    """The token is genuine, but it or its session is past its lifetime."""
+
+    code = ResponseCode.EXPIRED
+
+
+class InsufficientScope(AuthError):
+    """Authenticated, but without the scope that the route asks for."""
+
+    code = ResponseCode.INSUFFICIENT_SCOPE
+    status = 403
+
+    def __init__(self, scope: str) -> None:
+        super().__init__()
+        self.scope = scope
+
+
+class NotFound(AuthError):
+    """No such path, user or session."""
+
+    code = ResponseCode.NOT_FOUND
+    status = 404
+
+
+class Failed(AuthError):
+    """A bug."""
+
+
+class Unavailable(Failed):
+    """Cannot serve now; the same request may succeed a little later."""
+
+    status = 503
+    retry_after = 1
+
+
+class DatabaseUnavailable(Unavailable):
+    """PostgreSQL is away, too slow or read-only. The outcome of a write is unknown."""
+
+
+class Overloaded(Unavailable):
+    """The queue is full."""

@@ -1,0 +1,125 @@
+"""Settings, from environment variables with the prefix WUTANG_ and from .env."""
+
+import ipaddress
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "WUTANG_"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names it and shows no value."""
+
+
+def _postgresql_url(value: SecretStr) -> SecretStr:
+    if not re.match(r"postgres(ql)?://", value.get_secret_value()):
+        raise ValueError("must be a URL that begins with postgresql://")
+    return value
+
+
+def _comma_separated(value: Any) -> Any:
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in value:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query or "*" in origin:
+            raise ValueError("must be a comma-separated list of origins such as https://shop.example")
+    return value
+
+
+def _root_path(value: str) -> str:
+    if value and (not value.startswith("/") or value.endswith("/")):
+        raise ValueError("must begin with / and not end with it")
+    return value
+
+
+class Settings(BaseSettings):
+    """All that can be set. Times are seconds. Secrets have no default."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    database_url: Annotated[SecretStr, AfterValidator(_postgresql_url)] = Field(
+        description="PostgreSQL, `postgresql://user:password@host/db`; several hosts are allowed"
+    )
+    keys_file: Path = Field(description="the key ring, a JWK Set file made by `wutang-auth keys generate`")
+    issuer: str = Field("wutang-auth", min_length=1, max_length=255, description="the `iss` claim of every token")
+    audience: str = Field("wutang", min_length=1, max_length=255, description="the `aud` claim of access tokens")
+    client_id: str = Field(
+        "wutang", min_length=1, max_length=255, description="the `client_id` claim of access tokens (RFC 9068)"
+    )
+    access_ttl: int = Field(3600, ge=1, le=86_400, description="lifetime of an access token")
+    refresh_ttl: int = Field(1_209_600, ge=1, le=31_536_000, description="lifetime of a session from its login")
+    refresh_grace: int = Field(
+        10, ge=0, le=300, description="how long a refresh token that was just used is answered again, for lost answers"
+    )
+    refresh_with_access_token: bool = Field(
+        default=True, description="accept the access token at refresh, for clients that hold one token only"
+    )
+    clock_skew: int = Field(5, ge=0, le=60, description="how far in the future a token's `iat` and `nbf` may lie")
+    password_min_length: int = Field(8, ge=8, le=128, description="least code points of a new password")
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)] = Field(
+        (), description="networks whose `X-Forwarded-For` is believed, comma-separated"
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_origins)] = Field(
+        (), description="origins that browsers may call from, comma-separated; empty: none"
+    )
+    root_path: Annotated[str, AfterValidator(_root_path)] = Field(
+        "", description="the prefix that a gateway strips before it forwards, such as `/auth`"
+    )
+    db_pool_size: int = Field(32, ge=1, le=1000, description="PostgreSQL connections of each worker, at most")
+    db_connect_timeout: float = Field(2.0, gt=0, le=60, description="longest wait for a new connection to PostgreSQL")
+    db_statement_timeout: float = Field(2.0, gt=0, le=60, description="longest wait for an answer from PostgreSQL")
+    db_pool_timeout: float = Field(1.0, gt=0, le=60, description="longest wait for a free connection")
+    db_prepared_statements: bool = Field(
+        default=True, description="off behind a PgBouncer before 1.21 in transaction mode"
+    )
+    hash_workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="threads that hash passwords; default: the cores"
+    )
+    hash_queue: int = Field(64, ge=0, le=10_000, description="logins that may wait for one; beyond it 503")
+    log_format: Literal["json", "console"] = Field("console", description="`json`: each line one object; or `console`")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least level that is logged")
+
+    @model_validator(mode="after")
+    def _audiences_differ(self) -> Self:
+        # SECURITY: refresh tokens have the issuer as audience; the same name for both would leave only `typ` between them
+        if self.issuer == self.audience:
+            raise ValueError(f"{PREFIX}AUDIENCE must differ from {PREFIX}ISSUER")
+        return self
+
+
+def load(**given: Any) -> Settings:
+    """The settings of this process; what is given outranks the environment.
+
+    Raises:
+        SettingsError: one line that names the setting, says what is wrong and shows no value.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+        reason = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise SettingsError(reason) from None
+        name = PREFIX + str(first["loc"][0]).upper()
+        if first["type"] == "missing":
+            raise SettingsError(f"{name} is not set: {_description(str(first['loc'][0]))}") from None
+        raise SettingsError(f"{name}: {reason[:1].lower()}{reason[1:]}") from None
+
+
+def _description(name: str) -> str:
+    return Settings.model_fields[name].description or ""

@@ -7,14 +7,15 @@ import re
 import stat
 import tempfile
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, Self, cast, get_args
+from typing import Literal, Self, cast, get_args
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from wutang_auth import strict_json
 
 logger = logging.getLogger(__name__)
 
@@ -109,8 +110,8 @@ class KeyRing:
             KeyRingError: it is no key ring, or a weak or ambiguous one.
         """
         try:
-            document = json.loads(text, object_pairs_hook=_unique_names)
-        except (ValueError, RecursionError):
+            document = strict_json.loads(text)
+        except ValueError:
             raise KeyRingError("not a JSON document with unique names") from None
         if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
             raise KeyRingError('not a JWK Set: {"keys": [...]}')
@@ -271,15 +272,6 @@ def _to_member(key: SigningKey) -> dict[str, str]:
 def rfc3339(moment: datetime) -> str:
     """A moment as UTC ending in Z (RFC 3339 section 5.6)."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _unique_names(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    document: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in document:
-            raise ValueError("duplicate name")
-        document[name] = value
-    return document
 
 
 def _encode(value: bytes) -> str:

@@ -1,0 +1,155 @@
+"""Passwords: hashed and verified off the event loop, by a bounded number of threads with a bounded queue."""
+
+import asyncio
+import logging
+import os
+import secrets
+import threading
+import unicodedata
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+from passlib.hash import argon2, bcrypt
+
+from wutang_auth.errors import Overloaded
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_LENGTH = 1024  # code points
+_BCRYPT_BYTES = 72
+_NICENESS = 10
+
+# OWASP Password Storage Cheat Sheet: argon2id, 19 MiB, 2 passes, 1 lane
+_ARGON2ID = argon2.using(type="ID", memory_cost=19456, time_cost=2, parallelism=1)
+
+# SECURITY: a planted hash must not stop the service; these take about 2 s
+_MAX_BCRYPT_ROUNDS = 15
+_MAX_ARGON2_KIB_PASSES = 2_097_152
+_MAX_ARGON2_KIB = 524_288
+_MAX_ARGON2_LANES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a password matches a stored hash, and the hash to store instead where that one is outdated."""
+
+    matches: bool
+    upgraded_hash: str | None = field(default=None, repr=False)
+
+
+class Passwords:
+    """Hashes and verifies.
+
+    All coroutines raise:
+        Overloaded: the queue is full.
+    """
+
+    def __init__(self, *, workers: int, queue: int) -> None:
+        self._workers = workers
+        self._queue_limit = queue
+        self._running = 0
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._threads = ThreadPoolExecutor(workers, "hash", initializer=_yield_to_the_event_loop)
+        self._nobodys_hash = _ARGON2ID.hash(secrets.token_urlsafe(32))
+
+    async def hash(self, password: str) -> str:
+        """The hash of a new password, as it is stored."""
+        return await self._run(_hash, password)
+
+    async def verify(self, password: str, stored_hash: str | None) -> Verdict:
+        """Compare; without a stored hash the answer is no, after as much work."""
+        # SECURITY: an unknown e-mail costs one hash too
+        return await self._run(_verify, password, stored_hash or self._nobodys_hash)
+
+    def close(self) -> None:
+        """Let the threads end; what still waits is dropped."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        await self._enter()
+        loop = asyncio.get_running_loop()
+        work = self._threads.submit(function, *args, **kwargs)
+        # the place is free when the thread is, which a cancelled request does not stop
+        work.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
+        return await asyncio.wrap_future(work)
+
+    async def _enter(self) -> None:
+        if self._running < self._workers:
+            self._running += 1
+            return
+        if len(self._queue) >= self._queue_limit:
+            raise Overloaded("the queue for password hashing is full")
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn in self._queue:
+                self._queue.remove(turn)
+            elif not turn.cancelled():
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._running -= 1
+
+
+def _hash(password: str) -> str:
+    hashed: str = _ARGON2ID.hash(unicodedata.normalize("NFC", password))
+    return hashed
+
+
+def _verify(password: str, stored_hash: str) -> Verdict:
+    try:
+        matches = _matches(password, stored_hash)
+    except (ValueError, TypeError):  # libpass's errors are all ValueError or TypeError
+        logger.error("a stored password hash cannot be used: unknown form or absurd cost")
+        _hash(password)  # SECURITY: such an account takes as long as any other
+        return Verdict(matches=False)
+    if not matches:
+        return Verdict(matches=False)
+    return Verdict(True, _hash(password) if _is_outdated(stored_hash) else None)
+
+
+def _matches(password: str, stored_hash: str) -> bool:
+    if stored_hash.startswith("$argon2"):
+        parsed = argon2.from_string(stored_hash)
+        if (
+            parsed.type == "d"
+            or parsed.memory_cost > _MAX_ARGON2_KIB
+            or parsed.memory_cost * parsed.rounds > _MAX_ARGON2_KIB_PASSES
+            or parsed.parallelism > _MAX_ARGON2_LANES
+        ):
+            raise ValueError("absurd cost")
+        return any(argon2.verify(form, stored_hash) for form in _forms(password))
+    if bcrypt.from_string(stored_hash).rounds > _MAX_BCRYPT_ROUNDS:
+        raise ValueError("absurd cost")
+    # PHP and every other bcrypt look at 72 bytes; bcrypt 5 raises instead
+    return any(bcrypt.verify(form.encode()[:_BCRYPT_BYTES], stored_hash) for form in _forms(password))
+
+
+def _forms(password: str) -> set[str]:
+    """The password as sent, as other systems hashed it, and in NFC, as this one does."""
+    return {password, unicodedata.normalize("NFC", password)}
+
+
+def _is_outdated(stored_hash: str) -> bool:
+    return not stored_hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+def _yield_to_the_event_loop() -> None:
+    # Linux gives each thread a niceness of its own
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -109,7 +109,7 @@ class Database:
         async with self.connection() as raw:
             timer = asyncio.get_running_loop().call_later(3 * self._statement_timeout, raw.terminate)
             try:
-                async with raw.transaction():
+                async with raw.transaction(isolation="read_committed"):
                     yield Transaction(raw)
             finally:
                 timer.cancel()

@@ -1,0 +1,36 @@
+"""How Alembic reaches PostgreSQL: by asyncpg, one migration at a time."""
+
+import asyncio
+import os
+
+import asyncpg
+from alembic import context
+from sqlalchemy import Connection, pool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from wutang_auth.models import SQLModel
+
+_LOCK = 7_310_238_455  # any number, the same for every migration of this service
+
+
+def _migrate(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=SQLModel.metadata, compare_server_default=True)
+    with context.begin_transaction():
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        context.run_migrations()
+
+
+async def _run() -> None:
+    url = context.config.attributes.get("url") or os.environ["WUTANG_DATABASE_URL"]
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(url, timeout=10, server_settings={"application_name": "wutang-auth migrate"}),
+        poolclass=pool.NullPool,
+    )
+    async with engine.connect() as connection:
+        await connection.run_sync(_migrate)
+        await connection.commit()
+    await engine.dispose()
+
+
+asyncio.run(_run())

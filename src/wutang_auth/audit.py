@@ -1,0 +1,51 @@
+"""The audit trail: one structured line for each thing that happens to an account."""
+
+import logging
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+logger = logging.getLogger("wutang_auth.audit")
+
+Event = Literal[
+    "login", "login_failed", "refresh", "refresh_replayed", "theft", "logout", "session_ended", "password_changed",
+    "password_change_failed", "user_created", "user_changed", "user_deleted",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from."""
+
+    request_id: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+origin: ContextVar[Origin] = ContextVar("origin", default=Origin())
+"""The origin of the request that is being served; empty on the command line."""
+
+
+def record(
+    event: Event,
+    *,
+    user_id: int | None = None,
+    session_id: UUID | None = None,
+    actor_id: int | None = None,
+    reason: str | None = None,
+) -> None:
+    """Log an event; `actor_id` is who did it, where that is not the user."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    whence = origin.get()
+    fields = {
+        "event": event,
+        "user_id": user_id,
+        "session_id": None if session_id is None else str(session_id),
+        "actor_id": actor_id,
+        "reason": reason,
+        "ip": whence.ip,
+        "request_id": whence.request_id,
+    }
+    logger.info(event, extra={"fields": {name: value for name, value in fields.items() if value is not None}})

@@ -1,0 +1,179 @@
+"""What happens, in the order in which it happens."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from wutang_auth import audit
+from wutang_auth.errors import (
+    InvalidCredentials,
+    NotFound,
+    SessionEnded,
+    TokenExpired,
+    TokenInvalid,
+    WrongCurrentPassword,
+)
+from wutang_auth.passwords import Passwords
+from wutang_auth.repository import (
+    Credentials,
+    SessionRecord,
+    SessionRepository,
+    UserChange,
+    UserRecord,
+    UserRepository,
+)
+from wutang_auth.tokens import Claims, Kind, TokenPair, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request, as the database knows it at this moment."""
+
+    user: UserRecord
+    session_id: UUID
+
+
+class AuthService:
+    """The flows of authentication."""
+
+    def __init__(
+        self,
+        *,
+        users: UserRepository,
+        sessions: SessionRepository,
+        tokens: Tokens,
+        passwords: Passwords,
+        session_ttl: int,
+        refresh_with_access_token: bool,
+    ) -> None:
+        self._users = users
+        self._sessions = sessions
+        self._tokens = tokens
+        self._passwords = passwords
+        self._session_ttl = session_ttl
+        self._refreshable: tuple[Kind, ...] = ("refresh", "access") if refresh_with_access_token else ("refresh",)
+
+    async def login(self, email: str, password: str) -> TokenPair:
+        """Begin a session.
+
+        Raises:
+            InvalidCredentials: unknown user, wrong password or disabled user; which, is not told.
+        """
+        # twice at most: another login may upgrade the stored hash between our look at it and the new session
+        for _ in range(2):
+            credentials = await self._verified_credentials(email, password)
+            session_id = uuid4()
+            origin = audit.origin.get()
+            begun = await self._sessions.create(
+                user_id=credentials.user_id,
+                session_id=session_id,
+                verified_hash=credentials.password_hash,
+                ip=origin.ip,
+                user_agent=origin.user_agent,
+            )
+            if begun:
+                audit.record("login", user_id=credentials.user_id, session_id=session_id)
+                return self._tokens.issue(
+                    user_id=credentials.user_id,
+                    session_id=session_id,
+                    generation=0,
+                    scopes=credentials.scopes,
+                    session_lifetime=self._session_ttl,
+                )
+        audit.record("login_failed", user_id=credentials.user_id, reason="changed meanwhile")
+        raise InvalidCredentials
+
+    async def refresh(self, token: str) -> TokenPair:
+        """Exchange a token for a pair of the next generation.
+
+        Raises:
+            TokenExpired: the refresh token or the session is past its lifetime.
+            TokenInvalid: not a token that may be refreshed.
+            SessionEnded: logged out, or used before: then the whole session ends.
+        """
+        claims = self._tokens.verify(token, self._refreshable, allow_expired=True)
+        if claims.kind == "refresh":
+            claims = self._tokens.verify(token, self._refreshable)
+        rotation = await self._sessions.rotate(claims.user_id, claims.session_id, claims.generation)
+        if rotation is None or rotation.is_disabled or claims.generation > rotation.generation:
+            raise SessionEnded
+        if rotation.lifetime <= 0:
+            raise TokenExpired
+        replayed = rotation.in_grace and claims.generation == rotation.generation - 1
+        if not (rotation.stepped or replayed):
+            # SECURITY: two hold the same token and one of them is a thief; the deletion commits before the answer
+            await self._sessions.end(claims.user_id, claims.session_id)
+            audit.record("theft", user_id=claims.user_id, session_id=claims.session_id, reason="refresh token reused")
+            raise SessionEnded
+        audit.record(
+            "refresh" if rotation.stepped else "refresh_replayed",
+            user_id=claims.user_id,
+            session_id=claims.session_id,
+        )
+        return self._tokens.issue(
+            user_id=claims.user_id,
+            session_id=claims.session_id,
+            generation=rotation.generation,
+            scopes=rotation.scopes,
+            session_lifetime=rotation.lifetime,
+        )
+
+    async def logout(self, token: str, *, everywhere: bool = False) -> None:
+        """End the token's session, or all sessions of its user.
+
+        Raises:
+            TokenExpired: the session was past its lifetime.
+            TokenInvalid: not a token of ours.
+            SessionEnded: there is no such session any more.
+        """
+        claims = self._tokens.verify(token, ("access", "refresh"), allow_expired=True)
+        lived = await self._sessions.end(claims.user_id, claims.session_id, everywhere=everywhere)
+        if lived is None:
+            raise SessionEnded
+        if not lived:
+            raise TokenExpired
+        audit.record(
+            "logout",
+            user_id=claims.user_id,
+            session_id=claims.session_id,
+            reason="everywhere" if everywhere else None,
+        )
+
+    async def authenticate(self, token: str) -> Caller:
+        """Let in the bearer of an access token.
+
+        Raises:
+            TokenExpired: the token or its session is past its lifetime.
+            TokenInvalid: not an access token of ours.
+            SessionEnded: logged out, refreshed since, or its user was disabled or deleted.
+        """
+        claims = self._tokens.verify(token)
+        found = await self._sessions.read(claims.user_id, claims.session_id)
+        if found is None:
+            raise SessionEnded
+        session, user = found
+        if user.disabled_at is not None:
+            raise SessionEnded
+        if session.has_expired:
+            raise TokenExpired
+        if claims.generation != session.generation and not (
+            session.in_grace and claims.generation == session.generation - 1
+        ):
+            raise SessionEnded
+        return Caller(user, claims.session_id)
+
+    async def _verified_credentials(self, email: str, password: str) -> Credentials:
+        credentials = await self._users.find_credentials(email)
+        verdict = await self._passwords.verify(password, credentials.password_hash if credentials else None)
+        if credentials is None or not verdict.matches or credentials.is_disabled:
+            reason = (
+                "unknown e-mail" if credentials is None else "disabled" if verdict.matches else "wrong password"
+            )
+            audit.record("login_failed", user_id=credentials.user_id if credentials else None, reason=reason)
+            raise InvalidCredentials
+        if verdict.upgraded_hash is None:
+            return credentials
+        upgraded = await self._users.upgrade_hash(
+            credentials.user_id, verified_hash=credentials.password_hash, new_hash=verdict.upgraded_hash
+        )
+        return replace(credentials, password_hash=verdict.upgraded_hash) if upgraded else credentials

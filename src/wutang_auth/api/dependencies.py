@@ -1,0 +1,152 @@
+"""All wiring: what a route may ask for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
+
+from fastapi import Depends
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.security.base import SecurityBase
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from wutang_auth import strict_json
+from wutang_auth.api.edge import MAX_BODY
+from wutang_auth.api.envelope import field_errors
+from wutang_auth.errors import (
+    FieldError,
+    InsufficientScope,
+    InvalidParameters,
+    PayloadTooLarge,
+    TokenInvalid,
+    TokenMissing,
+    UnsupportedMediaType,
+)
+from wutang_auth.service import AuthService, Caller
+
+Body = TypeVar("Body", bound=BaseModel)
+
+_BODY_SECONDS = 10.0
+_MAX_FORM_FIELDS = 16
+
+
+class BearerToken(SecurityBase):
+    """The token of the `Authorization` header (RFC 6750 section 2.1); nothing is known about it yet."""
+
+    def __init__(self) -> None:
+        self.model = HTTPBearerModel(bearerFormat="JWT", description="The access token of a login")
+        self.scheme_name = "bearer"
+
+    async def __call__(self, request: Request) -> str:
+        """The token.
+
+        Raises:
+            TokenMissing: no header, or another scheme.
+            TokenInvalid: no token behind the scheme, or more than one header.
+        """
+        sent = [value for name, value in request.scope["headers"] if name == b"authorization"]
+        if not sent:
+            raise TokenMissing
+        if len(sent) > 1:
+            raise TokenInvalid
+        scheme, _, token = sent[0].decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer":
+            raise TokenMissing
+        return token.strip(" ")
+
+
+Token = Annotated[str, Depends(BearerToken())]
+
+
+async def auth_service(request: Request) -> AuthService:
+    """The service, as made at start."""
+    service: AuthService = request.app.state.auth_service
+    return service
+
+
+AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
+
+
+async def authenticate(token: Token, service: AuthServiceDep) -> Caller:
+    """Whoever holds a live access token."""
+    return await service.authenticate(token)
+
+
+CurrentCaller = Annotated[Caller, Depends(authenticate)]
+
+
+def require_scope(scope: str) -> Callable[[Caller], Awaitable[Caller]]:
+    """A dependency that lets in whoever has this scope now; what the token says about scopes does not matter."""
+
+    async def authorize(caller: CurrentCaller) -> Caller:
+        if scope not in caller.user.scopes:
+            raise InsufficientScope(scope)
+        return caller
+
+    return authorize
+
+
+def parsed_body(model: type[Body], *, form: bool = False) -> Callable[[Request], Awaitable[Body]]:
+    """A dependency that reads the body as this model, from JSON or, where allowed, from an urlencoded form."""
+
+    async def read(request: Request) -> Body:
+        media_type = _media_type(request)
+        if media_type != "application/json" and not (form and media_type == "application/x-www-form-urlencoded"):
+            raise UnsupportedMediaType
+        content = await _content(request)
+        document = _json(content) if media_type == "application/json" else _form(content)
+        try:
+            return model.model_validate(document)
+        except ValidationError as error:
+            raise InvalidParameters(field_errors(error.errors(include_input=False, include_url=False))) from None
+
+    return read
+
+
+def _media_type(request: Request) -> str:
+    """The body's media type; a charset other than UTF-8 makes it one that no route reads."""
+    media_type, *parameters = request.headers.get("content-type", "").lower().split(";")
+    for parameter in parameters:
+        name, _, value = parameter.strip().partition("=")
+        if name == "charset" and value.strip('"') not in ("utf-8", "utf8"):
+            return ""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        return ""
+    return media_type.strip()
+
+
+async def _content(request: Request) -> bytes:
+    content = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in request.stream():
+                content += chunk
+                if len(content) > MAX_BODY:
+                    raise PayloadTooLarge
+    except (TimeoutError, ClientDisconnect):
+        raise InvalidParameters from None
+    return bytes(content)
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return strict_json.loads(content)
+    except ValueError:
+        raise InvalidParameters([FieldError("body", "必须是有效的 JSON", "must be valid JSON with unique names")]) from None
+
+
+def _form(content: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            content.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(content),
+            errors="strict",
+            max_num_fields=_MAX_FORM_FIELDS,
+        )
+    except ValueError:
+        pairs = None
+    if pairs is None or len(dict(pairs)) != len(pairs):
+        raise InvalidParameters([FieldError("body", "必须是有效的表单", "must be a valid form with unique names")])
+    return dict(pairs)

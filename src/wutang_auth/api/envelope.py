@@ -1,0 +1,211 @@
+"""The envelope of every answer, and the only place where an exception becomes one."""
+
+import logging
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Generic, TypeVar
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from pydantic_core import ErrorDetails, to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wutang_auth.errors import (
+    AuthError,
+    Failed,
+    FieldError,
+    InsufficientScope,
+    InvalidParameters,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    TokenMissing,
+    Unauthenticated,
+)
+from wutang_auth.response_codes import Language, ResponseCode
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+REALM = 'Bearer realm="wutang-auth"'
+
+
+class Envelope(BaseModel, Generic[T]):
+    """What every JSON answer under /api looks like."""
+
+    code: int = Field(description="one of the eight response codes")
+    message: str = Field(description="the code's meaning")
+    data: T
+
+
+class ErrorField(BaseModel):
+    """One field that was not understood."""
+
+    field: str
+    message: str
+
+
+class ErrorEnvelope(BaseModel):
+    """An answer that refuses."""
+
+    code: int = Field(description="one of the eight response codes")
+    message: str = Field(description="the code's meaning; `Unauthenticated.` from the guard")
+    data: None = None
+
+
+class InvalidParametersEnvelope(ErrorEnvelope):
+    """An answer to a request that was not understood."""
+
+    errors: list[ErrorField]
+
+
+def language(request: Request) -> Language:
+    """The language that the client prefers: Chinese unless `Accept-Language` puts English first (RFC 9110, 12.5.4)."""
+    for name, value in request.scope["headers"]:
+        if name == b"accept-language":
+            return _preferred_language(value)
+    return "zh"
+
+
+@lru_cache(maxsize=256)
+def _preferred_language(header: bytes) -> Language:
+    quality = {"zh": -1.0, "en": -1.0, "*": 0.0}
+    for item in header[:256].decode("latin-1").split(","):
+        tag, _, parameter = item.strip().partition(";")
+        name = tag.strip().lower().split("-")[0]
+        if name in quality:
+            quality[name] = max(quality[name], _quality(parameter))
+    chinese, english = (quality[name] if quality[name] >= 0 else quality["*"] for name in ("zh", "en"))
+    return "en" if english > chinese else "zh"
+
+
+def _quality(parameter: str) -> float:
+    name, _, value = parameter.strip().partition("=")
+    if name.strip().lower() != "q":
+        return 1.0
+    try:
+        return min(max(float(value), 0.0), 1.0)
+    except ValueError:
+        return 0.0
+
+
+_OK_HEAD: dict[Language, bytes] = {
+    "zh": to_json({"code": 20001, "message": ResponseCode.OK.chinese})[:-1] + b',"data":',
+    "en": to_json({"code": 20001, "message": ResponseCode.OK.english})[:-1] + b',"data":',
+}
+
+
+def ok(request: Request, data: BaseModel | Sequence[BaseModel] | Mapping[str, str] | None = None, status: int = 200) -> Response:
+    """The envelope of success."""
+    body = data.__pydantic_serializer__.to_json(data) if isinstance(data, BaseModel) else to_json(data)
+    return Response(_OK_HEAD[language(request)] + body + b"}", status, media_type="application/json")
+
+
+def install(app: FastAPI) -> None:
+    """Make every exception an envelope."""
+    app.add_exception_handler(AuthError, _on_auth_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def refusal(request: Request, error: AuthError) -> Response:
+    """The envelope of an error."""
+    spoken = language(request)
+    content: dict[str, Any] = {"code": error.code.number, "message": error.code.message(spoken), "data": None}
+    headers: dict[str, str] = {}
+    if isinstance(error, Unauthenticated):
+        content["message"] = "Unauthenticated."
+    if error.status == 401:
+        # RFC 6750 section 3.1: no error code where no token was sent
+        sent = isinstance(error, Unauthenticated) and not isinstance(error, TokenMissing)
+        headers["WWW-Authenticate"] = f'{REALM}, error="invalid_token"' if sent else REALM
+    if isinstance(error, InsufficientScope):
+        headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_scope", scope="{error.scope}"'
+    if isinstance(error, InvalidParameters):
+        content["errors"] = [_error_field(field, spoken) for field in error.errors]
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return Response(to_json(content), error.status, headers, "application/json")
+
+
+def _error_field(error: FieldError, spoken: Language) -> dict[str, str]:
+    return {"field": error.field, "message": error.english if spoken == "en" else error.chinese}
+
+
+async def _on_auth_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AuthError)
+    if error.status >= 500:
+        logger.error("answered %d: %s", error.status, _cause(error))
+    return refusal(request, error)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return refusal(request, InvalidParameters(field_errors(error.errors())))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return refusal(request, NotFound())
+    if error.status_code == 405:
+        response = refusal(request, MethodNotAllowed())
+        response.headers["Allow"] = (error.headers or {}).get("Allow", "")
+        return response
+    if error.status_code == 413:
+        return refusal(request, PayloadTooLarge())
+    if error.status_code < 500:
+        return refusal(request, InvalidParameters())
+    return refusal(request, Failed())
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    # SECURITY: where it broke, not with what; messages of foreign exceptions hold values
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.critical("a bug: %s\n%s", type(error).__name__, frames)
+    return refusal(request, Failed())
+
+
+def _cause(error: BaseException) -> str:
+    names = [type(error).__name__]
+    while error.__cause__ is not None:
+        error = error.__cause__
+        names.append(type(error).__name__)
+    return " from ".join(names)
+
+
+# what is wrong with a field, by pydantic's error type and our own, in both languages
+_MESSAGES: dict[str, tuple[str, str]] = {
+    "missing": ("必须填写", "is required"),
+    "string_type": ("必须是字符串", "must be a string"),
+    "string_too_short": ("不能为空或过短", "is empty or too short"),
+    "string_too_long": ("过长", "is too long"),
+    "string_unicode": ("含有无效字符", "has characters that no text may have"),
+    "unfit_text": ("含有无效字符", "has characters that no text may have"),
+    "email": ("不是有效的邮箱地址", "must be an e-mail address"),
+    "bool_parsing": ("必须是 true 或 false", "must be true or false"),
+    "bool_type": ("必须是 true 或 false", "must be true or false"),
+    "int_parsing": ("必须是整数", "must be an integer"),
+    "int_type": ("必须是整数", "must be an integer"),
+    "model_type": ("必须是 JSON 对象", "must be a JSON object"),
+    "model_attributes_type": ("必须是 JSON 对象", "must be a JSON object"),
+}
+_OTHERWISE = ("无效", "is not valid")
+
+
+def field_errors(errors: Iterable[Any]) -> list[FieldError]:
+    """Pydantic's findings without the values it found."""
+    return [_field_error(error) for error in errors]
+
+
+def _field_error(error: ErrorDetails) -> FieldError:
+    # SECURITY: the location names declared fields only; of a list or an object the first step is enough
+    places = [str(place) for place in error["loc"] if place not in ("body", "query", "path", "header")]
+    chinese, english = _MESSAGES.get(error["type"], _OTHERWISE)
+    return FieldError(places[0] if places else "body", chinese, english)

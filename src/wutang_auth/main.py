@@ -1,0 +1,146 @@
+"""The application: settings in, ASGI out."""
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from wutang_auth import __version__, migrations, settings as settings_module
+from wutang_auth.api import auth, envelope, health, response_code, well_known
+from wutang_auth.api.edge import Edge
+from wutang_auth.database import Database
+from wutang_auth.errors import DatabaseUnavailable
+from wutang_auth.keys import KeyRing, KeyRingError
+from wutang_auth.passwords import Passwords
+from wutang_auth.repository import SchemaRepository, SessionRepository, UserRepository
+from wutang_auth.service import AuthService
+from wutang_auth.settings import Settings, SettingsError
+from wutang_auth.tokens import Tokens
+
+logger = logging.getLogger(__name__)
+
+_KEYS_POLL = 2.0
+_PRUNE_INTERVAL = 600.0
+_PRUNE_BATCH = 1000
+
+
+class _Application(FastAPI):
+    """FastAPI with the edge outside of everything."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Edge(super().build_middleware_stack())
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The service. Without settings they come from the environment: `uvicorn --factory wutang_auth.main:create_app`."""
+    try:
+        settings = settings or settings_module.load()
+        ring = KeyRing.load(settings.keys_file)
+    except (SettingsError, KeyRingError) as error:
+        raise SystemExit(f"wutang-auth: {error}") from None
+
+    app = _Application(
+        title="wutang-auth",
+        version=__version__,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        root_path=settings.root_path,
+    )
+    app.state.settings = settings
+    app.state.is_draining = False
+    app.state.key_ring = ring
+    envelope.install(app)
+    for router in (auth.router, response_code.router, well_known.router, health.router):
+        app.include_router(router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    state = app.state
+    settings: Settings = state.settings
+    database = Database(
+        settings.database_url.get_secret_value(),
+        size=settings.db_pool_size,
+        connect_timeout=settings.db_connect_timeout,
+        statement_timeout=settings.db_statement_timeout,
+        pool_timeout=settings.db_pool_timeout,
+        prepare=settings.db_prepared_statements,
+    )
+    passwords = Passwords(workers=settings.hash_workers, queue=settings.hash_queue)
+    tokens = Tokens(settings, state.key_ring)
+    sessions = SessionRepository(database, ttl=settings.refresh_ttl, grace=settings.refresh_grace)
+    state.schema = SchemaRepository(database)
+    state.schema_head = migrations.head()
+    state.auth_service = AuthService(
+        users=UserRepository(database),
+        sessions=sessions,
+        tokens=tokens,
+        passwords=passwords,
+        session_ttl=settings.refresh_ttl,
+        refresh_with_access_token=settings.refresh_with_access_token,
+    )
+
+    def use(ring: KeyRing) -> None:
+        state.key_ring = ring
+        tokens.use(ring)
+
+    background = [
+        asyncio.create_task(_follow_keys(settings.keys_file, use)),
+        asyncio.create_task(_prune(sessions)),
+    ]
+    # what was made until here lives as long as the process: the collector need not look at it again
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        passwords.close()
+        await database.close()
+
+
+async def _follow_keys(path: Path, use: Callable[[KeyRing], None]) -> None:
+    """Take over a changed key ring; a broken one is refused and the old one stays."""
+    seen = _fingerprint(path)
+    while True:
+        await asyncio.sleep(_KEYS_POLL)
+        found = _fingerprint(path)
+        if found == seen:
+            continue
+        seen = found
+        try:
+            ring = KeyRing.load(path)
+        except KeyRingError as error:
+            logger.error("the key ring in use stays: %s", error)
+            continue
+        use(ring)
+        logger.info("took over the changed key ring; %s signs", ring.active.kid)
+
+
+def _fingerprint(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+async def _prune(sessions: SessionRepository) -> None:
+    """Delete sessions past their lifetime, a little at a time."""
+    while True:
+        await asyncio.sleep(_PRUNE_INTERVAL)
+        try:
+            while await sessions.prune(_PRUNE_BATCH) == _PRUNE_BATCH:
+                await asyncio.sleep(0.1)
+        except DatabaseUnavailable:
+            logger.warning("could not prune sessions; will try again later")

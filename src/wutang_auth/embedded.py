@@ -10,6 +10,8 @@ server, everyone else attaches. In a data directory:
     postgres.socket       the directory of the server's socket, or a symbolic link to it
 """
 
+# ruff: noqa: S603, S606 - every command is put together here, from no one's input, and without a shell
+
 import contextlib
 import fcntl
 import importlib.util
@@ -29,12 +31,10 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Literal, Self
 from urllib.parse import quote
 
-_SUPERUSER = "wutang"
-_DATABASE = "wutang"
+_NAME = "wutang"  # of the superuser and of the database
 _SOCKET_NAME = ".s.PGSQL.5432"
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.005
@@ -80,9 +80,7 @@ class EmbeddedPostgres:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> None:
@@ -129,7 +127,7 @@ class EmbeddedPostgres:
             with contextlib.suppress(OSError):
                 self._socket_dir.rmdir()
 
-    def url(self, database: str = _DATABASE) -> str:
+    def url(self, database: str = _NAME) -> str:
         """The URL of a database on the server.
 
         Raises:
@@ -139,7 +137,7 @@ class EmbeddedPostgres:
             raise EmbeddedError("The embedded PostgreSQL has no URL before it is started.")
         host = quote(str(self._socket_dir), safe="")
         # With the port, because clients ask PGPORT where there is none
-        return f"postgresql://{_SUPERUSER}@/{quote(database, safe='')}?host={host}&port=5432"
+        return f"postgresql://{_NAME}@/{quote(database, safe='')}?host={host}&port=5432"
 
     def _attach(self) -> bool:
         link = self._socket_link
@@ -179,10 +177,7 @@ class EmbeddedPostgres:
         try:
             self._server, self._watcher = programs.spawn("postgres", "-D", str(self._cluster), *options)
             while self._ready_pid() != self._server.pid:
-                if self._server.returncode is not None:
-                    raise programs.failure("PostgreSQL did not start")
-                if time.monotonic() > programs.deadline:
-                    raise programs.failure(f"PostgreSQL was not ready within {_START_SECONDS:.0f} s")
+                programs.check(self._server)
                 time.sleep(_POLL_SECONDS)
         except BaseException:
             self.stop()
@@ -193,15 +188,15 @@ class EmbeddedPostgres:
         if not version_file.exists():
             raise EmbeddedError(f"{self._cluster} is not a PostgreSQL cluster: move it, or choose another directory.")
         made_by = version_file.read_text().strip()
-        run = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=True)
+        run = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=False)
         if not re.search(rf"\(PostgreSQL\) {re.escape(made_by)}\b", run.stdout):
             raise EmbeddedError(
-                f"{self._cluster} was made by PostgreSQL {made_by}, and {run.stdout.strip()} cannot read it: "
+                f"{self._cluster} was made by PostgreSQL {made_by}, which {run.stdout.strip()} cannot read: "
                 f"move it to begin with an empty database, or install PostgreSQL {made_by}."
             )
         with contextlib.suppress(OSError, ValueError, IndexError):
             pid = int((self._cluster / "postmaster.pid").read_bytes().split()[0])
-            # A server started by hand is not behind the lock. It works in its cluster; whoever inherited a pid does not
+            # A server started by hand is not behind the lock. It works in its cluster; who inherits a pid does not
             if Path(f"/proc/{pid}/cwd").samefile(self._cluster):
                 raise EmbeddedError(f"PostgreSQL runs in {self._cluster} already: end process {pid}, then try again.")
 
@@ -210,13 +205,12 @@ class EmbeddedPostgres:
             shutil.rmtree(self._unfinished)
         self._unfinished.mkdir(mode=0o700)
         programs.account.own(self._unfinished)
-        cluster, sync = str(self._unfinished), self._durable
         # The locale C takes all of Unicode, sorts by code point, and is the same on every machine
-        options = ["-U", _SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C", *([] if sync else ["--no-sync"])]
-        programs.run("initdb", "-D", cluster, *options)
+        options = ["-U", _NAME, "-A", "trust", "-E", "UTF8", "--locale=C", *([] if self._durable else ["--no-sync"])]
+        programs.run("initdb", "-D", str(self._unfinished), *options)
         # A single-user server needs neither a client nor a socket, and ends with its input
-        options = ["-c", "exit_on_error=on", "-c", f"fsync={'on' if sync else 'off'}", "postgres"]
-        programs.run("postgres", "--single", "-D", cluster, *options, say=f"CREATE DATABASE {_DATABASE}\n")
+        options = ["-c", "exit_on_error=on", "-c", f"fsync={'on' if self._durable else 'off'}", "postgres"]
+        programs.run("postgres", "--single", "-D", str(self._unfinished), *options, say=f"CREATE DATABASE {_NAME}\n")
         self._unfinished.rename(self._cluster)
 
     def _make_socket_dir(self, account: "_Account") -> Path:
@@ -226,18 +220,19 @@ class EmbeddedPostgres:
                 link.readlink().rmdir()
             link.unlink()
         elif link.exists():
-            # A lock file that a killed server left keeps the next one away where its pid lives again
+            # The lock file that a killed server left keeps the next one away where its pid lives again
             for leftover in (_SOCKET_NAME, f"{_SOCKET_NAME}.lock"):
                 (link / leftover).unlink(missing_ok=True)
             link.rmdir()
         if _fits(link):
-            link.mkdir(mode=0o700)
             socket_dir = link
+            socket_dir.mkdir(mode=0o700)
         else:
-            parent = tempfile.gettempdir() if _fits(Path(tempfile.gettempdir(), "wutang-12345678")) else "/tmp"  # noqa: S108 mkdtemp makes it private
+            temporary = tempfile.gettempdir()
+            parent = temporary if _fits(Path(temporary, "wutang-12345678")) else "/tmp"  # noqa: S108 - mkdtemp is safe there
             socket_dir = Path(tempfile.mkdtemp(prefix="wutang-", dir=parent))
             link.symlink_to(socket_dir)
-        if not account.overrides_modes:  # SECURITY: then only root may connect
+        if not account.overrides_modes:  # SECURITY: a server that may write anywhere is for root alone to connect to
             account.own(socket_dir)
         return socket_dir
 
@@ -246,17 +241,18 @@ class EmbeddedPostgres:
 class _Account:
     """The account of the operating system that the server runs as, and that its files belong to."""
 
-    way: Literal["self", "namespace", "nobody", "owner"]
+    way: Literal["self", "owner", "namespace", "nobody"]
     uid: int
     gid: int
 
     @classmethod
     def choose(cls, binaries: Path, data_dir: Path, cluster: Path) -> Self:
-        """This process's own account, but for root, as whom PostgreSQL refuses to run.
+        """This process's own account, but for root: PostgreSQL refuses to run as root.
 
-        A cluster of an ordinary user, met under sudo, stays with that user. Else the best is a user namespace that shows
-        root as `nobody`: the files stay root's, and nothing in the way to them (a home of mode 0700) must be opened. Where
-        the kernel forbids that, as in most containers, or it does not reach the files, the real `nobody` has to do.
+        The cluster of an ordinary user, met under sudo, stays with that user. Otherwise the best is a user namespace that
+        shows root to PostgreSQL as `nobody`: the files stay root's, and a home of mode 0700 above them stays closed. Where
+        the kernel forbids that, as in most containers, or a closed home is not root's, it has to be the real `nobody`, who
+        keeps root's right to pass closed directories.
         """
         if os.geteuid() != 0:
             return cls("self", os.geteuid(), os.getegid())
@@ -264,19 +260,18 @@ class _Account:
         if cluster.exists() and (status := cluster.stat()).st_uid not in (0, nobody.pw_uid):
             return cls("owner", status.st_uid, status.st_gid)
         namespace = cls("namespace", 0, os.getegid())
-        probe = namespace.command(
-            "/bin/sh", "-c", '[ -x "$0" ] && [ -w "$1" ]', str(binaries / "postgres"), str(data_dir)
-        )
-        if subprocess.run(probe, capture_output=True, check=False).returncode == 0:
+        reaches = ["/bin/sh", "-c", '[ -x "$0" ] && [ -w "$1" ]', str(binaries / "postgres"), str(data_dir)]
+        if subprocess.run(namespace.command(*reaches), capture_output=True, check=False).returncode == 0:
             return namespace
         return cls("nobody", nobody.pw_uid, nobody.pw_gid)
 
     @property
     def overrides_modes(self) -> bool:
+        """Whether the modes of files and directories mean nothing to the account (capabilities(7))."""
         return self.way == "nobody" and sys.platform == "linux"
 
     def own(self, path: Path) -> None:
-        """Give a directory and all in it to the account."""
+        """Give the account a directory with all that is in it."""
         if path.stat().st_uid == self.uid:
             return
         for entry in (*path.rglob("*"), path):  # the directory last, so that an interrupted run is repeated
@@ -284,15 +279,13 @@ class _Account:
 
     def command(self, *command: str) -> list[str]:
         """The command, run as the account."""
-        source = f"{inspect.getsource(_launch)}_launch()"
-        identity = (self.way, str(self.uid), str(self.gid), str(os.getpid()))
-        # A fresh interpreter does what a forked copy of a process with threads cannot do safely
-        return [sys.executable, "-I", "-S", "-c", source, *identity, *command]
+        # In a fresh interpreter, since a process with threads may not do these things between fork and exec
+        return [sys.executable, "-ISc", _LAUNCHER, self.way, str(self.uid), str(self.gid), str(os.getpid()), *command]
 
 
 @dataclass(frozen=True, slots=True)
 class _Programs:
-    """PostgreSQL's programs. They run in a session of their own, out of reach of Ctrl-C, and hold the lock, too."""
+    """PostgreSQL's programs. They have a session of their own, out of reach of Ctrl-C, and inherit the lock."""
 
     binaries: Path
     account: _Account
@@ -306,10 +299,8 @@ class _Programs:
         process, watcher = self.spawn(program, *arguments, say=say)
         try:
             watcher.join(self.deadline - time.monotonic())
-            if process.returncode is None:
-                raise self.failure(f"{program} did not end within {_START_SECONDS:.0f} s")
             if process.returncode != 0:
-                raise self.failure(f"{program} failed")
+                self.check(process)
         finally:
             process.kill()
 
@@ -333,22 +324,26 @@ class _Programs:
                 )
             except OSError as error:
                 spawned.set_exception(error)
-                return
-            spawned.set_result(process)
-            process.communicate(say.encode())
+            else:
+                spawned.set_result(process)
+                process.communicate(say.encode())
 
-        # The kernel ends a child with the thread that forked it, and the caller's may end long before the process
+        # The kernel ends a child with the *thread* that forked it; the caller's may be gone long before the process
         watcher = threading.Thread(target=watch, name=program, daemon=True)
         watcher.start()
         return spawned.result(), watcher
 
-    def failure(self, what: str) -> EmbeddedError:
-        """The error for people, with what the programs wrote last."""
+    def check(self, process: subprocess.Popen[bytes]) -> None:
+        """Raise EmbeddedError, with what was written last, if the process has ended or its time is up."""
+        if process.returncode is None and time.monotonic() < self.deadline:
+            return
         log = Path(self.log.name)
-        words = log.read_bytes()[self.log_start :].decode(errors="replace").strip().splitlines()[-10:]
+        last = log.read_bytes()[self.log_start :].decode(errors="replace").strip().splitlines()[-10:]
+        what = f"failed ({process.returncode})" if process.returncode else f"was not ready after {_START_SECONDS:.0f} s"
         free = shutil.disk_usage(log.parent).free // 2**20
-        disk = f" The disk has {free} MB left, and a new database needs 50." if free < 100 else ""
-        return EmbeddedError("\n    ".join([f"{what}.{disk} The end of {log}:", *words]))
+        raise EmbeddedError(
+            "\n    ".join([f"PostgreSQL {what}, with {free} MB of disk free. The end of {log}:", *last])
+        )
 
 
 def find_binaries() -> Path:
@@ -369,18 +364,19 @@ def _binary_directories() -> Iterator[Path]:
     for location in (wheel and wheel.submodule_search_locations) or ():
         yield Path(location, "pginstall", "bin")
     if pg_config := shutil.which("pg_config"):
-        yield Path(subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False).stdout.strip())
+        run = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False)
+        yield Path("/", run.stdout.strip())
     if postgres := shutil.which("postgres"):
         yield Path(postgres).resolve().parent
     yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
 def _open_private(path: Path) -> IO[bytes]:
-    return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: PTH123 Path.open has no opener
+    return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600))
 
 
 def _take(lock: IO[bytes]) -> bool:
-    """Take the lock unless somebody has it. Children inherit it (flock(2)), so it is free when the last of them is gone."""
+    """Take the lock unless somebody has it. The children inherit it (flock(2)): it is free when the last one is gone."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -389,15 +385,13 @@ def _take(lock: IO[bytes]) -> bool:
 
 
 def _fits(socket_dir: Path) -> bool:
-    # macOS allows 103 bytes (unix(4)); in lists of directories and hosts commas, quotes and colons mean something
-    return (
-        len(str(socket_dir / _SOCKET_NAME)) <= 103
-        and re.fullmatch(r"[\w./+~-]+", str(socket_dir), re.ASCII) is not None
-    )
+    # macOS allows 103 bytes (unix(4)); commas, quotes and colons mean something in lists of directories and of hosts
+    path = str(socket_dir / _SOCKET_NAME)
+    return len(path) <= 103 and re.fullmatch(r"[\w./+~-]+", path, re.ASCII) is not None
 
 
 def _launch() -> None:
-    """Become the account, then the program that sys.argv names. Runs by its source alone in an interpreter of its own."""
+    """Become the account, then the program in sys.argv. An interpreter of its own runs this source and nothing else."""
     import ctypes
     import os
     import pwd
@@ -406,31 +400,35 @@ def _launch() -> None:
     from pathlib import Path
 
     way, uid, gid, parent, *command = sys.argv[1:]
-    nobody = pwd.getpwnam("nobody")
-    libc = ctypes.CDLL(None, use_errno=True)
-    on_linux = sys.platform == "linux"
+    libc = ctypes.CDLL(None)
+    linux = sys.platform == "linux"
     try:
         if way == "namespace":  # user_namespaces(7)
+            nobody = pwd.getpwnam("nobody")
             if libc.unshare(0x10000000) != 0:  # CLONE_NEWUSER
-                raise OSError(ctypes.get_errno(), "no user namespace")
+                sys.exit("There are no user namespaces")
             Path("/proc/self/setgroups").write_text("deny")
             Path("/proc/self/uid_map").write_text(f"{nobody.pw_uid} {uid} 1")
             Path("/proc/self/gid_map").write_text(f"{nobody.pw_gid} {gid} 1")
         elif way != "self":
-            if way == "nobody" and on_linux:
-                libc.prctl(28, ctypes.c_ulong(4))  # PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP
+            if way == "nobody" and linux:
+                libc.prctl(
+                    28, ctypes.c_ulong(4)
+                )  # PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP: setuid keeps capabilities
             os.setgroups([])
             os.setgid(int(gid))
             os.setuid(int(uid))
-            if way == "nobody" and on_linux:
-                # capabilities(7): of all that root may, keep CAP_DAC_OVERRIDE over the exec, or parents of mode 0700 are in the way
-                override = 1
+            if way == "nobody" and linux:  # of all capabilities only CAP_DAC_OVERRIDE, bit 1, shall outlive the exec
                 libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)(2, 2, 2))
-                libc.prctl(47, *map(ctypes.c_ulong, (2, override, 0, 0)))  # PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE
-        if on_linux:
+                libc.prctl(47, *map(ctypes.c_ulong, (2, 1, 0, 0)))  # PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # background jobs of a shell inherit it ignored
+        if linux:
             libc.prctl(1, ctypes.c_ulong(signal.SIGINT))  # PR_SET_PDEATHSIG: a fast shutdown when the parent dies
             if os.getppid() != int(parent):
-                sys.exit("the process that starts PostgreSQL is gone")
+                sys.exit("The process that wanted PostgreSQL is gone")
         os.execv(command[0], command)
     except OSError as error:
-        sys.exit(f"cannot run {command[0]} as {way}: {error}; as an ordinary user it may work")
+        sys.exit(f"{command[0]} does not run as {way}: {error}. It may run for an ordinary user")
+
+
+_LAUNCHER = f"{inspect.getsource(_launch)}_launch()"

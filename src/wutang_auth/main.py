@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -38,12 +39,26 @@ class _Application(FastAPI):
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The service. Without settings they come from the environment: `uvicorn --factory wutang_auth.main:create_app`."""
-    try:
-        settings = settings or settings_module.load()
+    if settings is None:
+        try:
+            settings = settings_module.load()
+            ring = KeyRing.load(settings.keys_file)
+        except (SettingsError, KeyRingError) as error:
+            # another server than ours called; it too gets one line and no traceback
+            raise SystemExit(f"wutang-auth: {error}") from None
+    else:
         ring = KeyRing.load(settings.keys_file)
-    except (SettingsError, KeyRingError) as error:
-        raise SystemExit(f"wutang-auth: {error}") from None
+    app = _routed(settings)
+    app.state.key_ring = ring
+    return app
 
+
+def openapi_document() -> dict[str, Any]:
+    """The API as an OpenAPI document, for which nothing need run."""
+    return _routed(Settings.model_construct(**{name: field.get_default() for name, field in Settings.model_fields.items()})).openapi()
+
+
+def _routed(settings: Settings) -> FastAPI:
     app = _Application(
         title="wutang-auth",
         version=__version__,
@@ -55,7 +70,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.is_draining = False
-    app.state.key_ring = ring
     envelope.install(app)
     for router in (auth.router, response_code.router, well_known.router, health.router):
         app.include_router(router)

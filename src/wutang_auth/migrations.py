@@ -1,17 +1,23 @@
 """The schema's migrations: where they are, what is newest, how they are applied."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import SQLAlchemyError
+
+T = TypeVar("T")
+
+_CONNECT_SECONDS = 10
 
 
-def _directory() -> Path:
-    """`alembic/` beside this module in an installed wheel, at the top of a checkout."""
-    package = Path(__file__).parent
-    installed = package / "alembic"
-    return installed if installed.is_dir() else package.parents[1] / "alembic"
+class MigrationError(Exception):
+    """The schema could not be looked at or changed; the message says why."""
 
 
 def config(url: str | None = None) -> Config:
@@ -27,10 +33,48 @@ def head() -> str:
     """The revision that this version of the service needs."""
     revision = ScriptDirectory.from_config(config()).get_current_head()
     if revision is None:
-        raise RuntimeError("the migrations are missing from this installation")
+        raise MigrationError("this installation has no migrations; install it anew")
     return revision
 
 
+def current(url: str) -> str | None:
+    """The database's revision, None for an empty database; not for a running event loop.
+
+    Raises:
+        MigrationError: the database cannot be reached.
+    """
+    return _translated(lambda: asyncio.run(_current(url)))
+
+
 def upgrade(url: str) -> None:
-    """Bring the schema to head; must not be called from a running event loop."""
-    command.upgrade(config(url), "head")
+    """Bring the schema to head; not for a running event loop.
+
+    Raises:
+        MigrationError: the database cannot be reached, or refuses.
+    """
+    _translated(lambda: command.upgrade(config(url), "head"))
+
+
+def _directory() -> Path:
+    """`alembic/` beside this module in an installed wheel, at the top of a checkout."""
+    package = Path(__file__).parent
+    installed = package / "alembic"
+    return installed if installed.is_dir() else package.parents[1] / "alembic"
+
+
+async def _current(url: str) -> str | None:
+    connection = await asyncpg.connect(url, timeout=_CONNECT_SECONDS)
+    try:
+        revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    except asyncpg.UndefinedTableError:
+        return None
+    finally:
+        await connection.close()
+    return revision
+
+
+def _translated(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError) as error:
+        raise MigrationError(f"the database cannot be reached or refuses ({type(error).__name__})") from error

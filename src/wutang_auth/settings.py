@@ -91,6 +91,9 @@ class Settings(BaseSettings):
         default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="threads that hash passwords; default: the cores"
     )
     hash_queue: int = Field(64, ge=0, le=10_000, description="logins that may wait for one; beyond it 503")
+    drain_seconds: float = Field(
+        1.0, ge=0, le=60, description="after SIGTERM `/readyz` says 503 for so long before connections close"
+    )
     log_format: Literal["json", "console"] = Field("console", description="`json`: each line one object; or `console`")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least level that is logged")
 
@@ -123,3 +126,22 @@ def load(**given: Any) -> Settings:
 
 def _description(name: str) -> str:
     return Settings.model_fields[name].description or ""
+
+
+def database_url() -> str | None:
+    """The database alone, for commands that need no other setting.
+
+    Raises:
+        SettingsError: it is set, but not to a URL.
+    """
+    try:
+        url = _DatabaseOnly().database_url
+    except ValidationError:
+        raise SettingsError(f"{PREFIX}DATABASE_URL: must be a URL that begins with postgresql://") from None
+    return None if url is None else url.get_secret_value()
+
+
+class _DatabaseOnly(BaseSettings):
+    model_config = Settings.model_config
+
+    database_url: Annotated[SecretStr, AfterValidator(_postgresql_url)] | None = None

@@ -1,21 +1,17 @@
 """The outermost layer: what holds for every request before any route is chosen."""
 
-import logging
 import re
 import secrets
-from collections.abc import MutableMapping
-from typing import Any
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wutang_auth.api.envelope import refusal
 from wutang_auth.audit import Origin, origin
-from wutang_auth.errors import PayloadTooLarge
-
-logger = logging.getLogger(__name__)
+from wutang_auth.errors import HeadTooLarge, PayloadTooLarge
 
 MAX_BODY = 16 * 1024
+MAX_HEAD = 16 * 1024
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _CONTENT_LENGTH = re.compile(rb"[0-9]{1,19}")
@@ -41,7 +37,9 @@ class Edge:
             await self._app(scope, receive, send)
             return
         request_id = user_agent = length = None
+        head_size = len(scope["path"]) + len(scope["query_string"])
         for name, value in scope["headers"]:
+            head_size += len(name) + len(value)
             if name == b"x-request-id":
                 request_id = value if _REQUEST_ID.fullmatch(value) else None
             elif name == b"user-agent":
@@ -55,6 +53,8 @@ class Edge:
         extra = [(b"x-request-id", request_id), *_SECURITY_HEADERS]
         if scope["path"].startswith(_PRIVATE):
             extra.append(_NO_STORE)
+        if scope["app"].state.is_draining:
+            extra.append((b"connection", b"close"))
         started = False
 
         async def send_with_headers(message: Message) -> None:
@@ -66,6 +66,9 @@ class Edge:
 
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}  # RFC 9110 section 9.3.2; the server leaves the content out
+        if head_size > MAX_HEAD:
+            await refusal(Request(scope), HeadTooLarge())(scope, receive, send_with_headers)
+            return
         if length is not None and (not _CONTENT_LENGTH.fullmatch(length) or int(length) > MAX_BODY):
             await refusal(Request(scope), PayloadTooLarge())(scope, receive, send_with_headers)
             return

@@ -1,0 +1,152 @@
+"""`wutang-auth dev`: everything, with nothing to set up."""
+
+import asyncio
+import fcntl
+import json
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from wutang_auth.cli.output import say
+from wutang_auth.cli.target import DATA_DIR, CommandError, DataDir, embedded, load_settings
+
+_DEMO_EMAIL = "demo@wutang.example"
+_DEMO_SCOPES = ["users:read", "users:write"]
+
+
+def dev(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Run the service with its own PostgreSQL, a key ring and a demo user. Ctrl-C stops all of it."""
+    with _only_one(data_dir):
+        listener = _bound(host, port)
+        base_url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+        with embedded(data_dir) as postgres:
+            _serve(data_dir, base_url, postgres.url(), listener)
+    say("stopped")
+
+
+@contextmanager
+def _only_one(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory against a second `dev`; the lock goes with the process, however it ends."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / "dev.lock").open("w")
+    except OSError as error:
+        raise CommandError(f"the data directory {data_dir} cannot be used: {error.strerror}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            running = _read(data_dir)
+            where = f" at {running['base_url']} (pid {running['pid']})" if "base_url" in running else ""
+            raise CommandError(
+                f"another `wutang-auth dev` runs on {data_dir}{where}; use it, stop it, or give another --data-dir"
+            ) from None
+        yield
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    from wutang_auth.server import bind
+
+    try:
+        return bind(host, port)
+    except OSError as error:
+        raise CommandError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from None
+
+
+def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.socket) -> None:
+    from wutang_auth import logs, migrations, server
+    from wutang_auth.keys import KeyRing, KeyRingError
+    from wutang_auth.main import create_app
+
+    keys = Path(os.environ.get("WUTANG_KEYS_FILE") or data_dir / "keys.json")
+    settings = load_settings(
+        database_url=database_url, keys_file=keys, **({} if "WUTANG_LOG_LEVEL" in os.environ else {"log_level": "warning"})
+    )
+    logs.configure(settings)
+    try:
+        if migrations.current(database_url) != migrations.head():
+            migrations.upgrade(database_url)
+        if not keys.exists():
+            KeyRing.generate().save(keys)
+        app = create_app(settings)
+    except (KeyRingError, migrations.MigrationError) as error:
+        raise CommandError(str(error)) from None
+    password = asyncio.run(_demo_user(database_url, _read(data_dir).get("password")))
+    details = {"base_url": base_url, "email": _DEMO_EMAIL, "password": password, "pid": os.getpid()}
+    _write(data_dir, details)
+    say(_banner(details, data_dir))
+    sys.stdout.flush()
+    server.run(settings, listener, app=app)
+
+
+async def _demo_user(database_url: str, known_password: str | None) -> str:
+    """Make sure that the demo user exists, and return a password that lets it in."""
+    from wutang_auth.database import Database
+    from wutang_auth.errors import NotFound
+    from wutang_auth.passwords import Passwords
+    from wutang_auth.repository import UserChange, UserRepository
+
+    database = Database(database_url)
+    users = UserRepository(database)
+    passwords = Passwords(workers=1, queue=1)
+    try:
+        credentials = await users.find_credentials(_DEMO_EMAIL)
+        if credentials is not None and known_password is not None:
+            if (await passwords.verify(known_password, credentials.password_hash)).matches:
+                return known_password
+        password = secrets.token_urlsafe(12)
+        password_hash = await passwords.hash(password)
+        try:
+            user = await users.find(_DEMO_EMAIL)
+            await users.update(user.id, UserChange(password_hash=password_hash, disabled=False))
+        except NotFound:
+            await users.create(email=_DEMO_EMAIL, name="Demo", password_hash=password_hash, scopes=_DEMO_SCOPES)
+        return password
+    finally:
+        await database.close()
+
+
+def _read(data_dir: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((data_dir / "dev.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(data_dir: Path, details: dict[str, Any]) -> None:
+    path = data_dir / "dev.json"
+    new = data_dir / "dev.json.new"
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(details, file, indent=2)
+        file.write("\n")
+    new.replace(path)
+
+
+def _banner(details: dict[str, Any], data_dir: Path) -> str:
+    credentials = json.dumps({"email": details["email"], "password": details["password"]})
+    return f"""
+  wutang-auth runs at {details["base_url"]}
+
+    Swagger UI     {details["base_url"]}/docs
+    reference      {details["base_url"]}/redoc
+    e-mail         {details["email"]}
+    password       {details["password"]}     (also in {data_dir / "dev.json"})
+
+  Log in:
+    curl -s {details["base_url"]}/api/auth/login -H 'Content-Type: application/json' -d '{credentials}'
+
+  Ctrl-C stops it.
+"""

@@ -1,0 +1,32 @@
+"""`wutang-auth migrate`: the schema to head."""
+
+from typing import Annotated
+
+import typer
+
+from wutang_auth.cli.output import say
+from wutang_auth.cli.target import DATA_DIR, CommandError, DataDir, database_url
+
+
+def migrate(
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 when the schema is behind.")] = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Bring the database's schema to head."""
+    from wutang_auth import migrations
+
+    with database_url(data_dir) as url:
+        try:
+            before = migrations.current(url)
+            if before == migrations.head():
+                say(f"the schema is at head ({before})")
+                return
+            if check:
+                raise CommandError(
+                    f"the schema is behind ({before or 'empty'}, not {migrations.head()}); run `wutang-auth migrate`"
+                )
+            migrations.upgrade(url)
+        except migrations.MigrationError as error:
+            raise CommandError(str(error)) from None
+        say(f"migrated the schema from {before or 'empty'} to {migrations.head()}")

@@ -1,0 +1,37 @@
+"""`wutang-auth serve`: the service in production."""
+
+from typing import Annotated
+
+import typer
+
+from wutang_auth.cli.target import CommandError, load_settings
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 1,
+) -> None:
+    """Serve the API; the settings come from the environment."""
+    settings = load_settings()
+    from wutang_auth import logs, server
+    from wutang_auth.keys import KeyRing, KeyRingError
+
+    logs.configure(settings)
+    app = None
+    try:
+        if workers == 1:
+            from wutang_auth.main import create_app
+
+            app = create_app(settings)
+        else:
+            KeyRing.load(settings.keys_file)
+    except KeyRingError as error:
+        raise CommandError(str(error)) from None
+    try:
+        listener = server.bind(host, port)
+    except OSError as error:
+        raise CommandError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from None
+    bound = listener.getsockname()[1]
+    server.logger.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, bound)
+    server.run(settings, listener, app=app, workers=workers)

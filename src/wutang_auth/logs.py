@@ -1,0 +1,70 @@
+"""The log: one line an event, as JSON or for people, with nothing in it that a client could forge."""
+
+import json
+import logging
+import logging.config
+import traceback
+from datetime import UTC, datetime
+from typing import Any
+
+from wutang_auth.audit import origin
+from wutang_auth.settings import Settings
+
+
+def configure(settings: Settings) -> None:
+    """Send every logger of the process, uvicorn's included, to stderr in the format of the settings."""
+    logging.config.dictConfig(configuration(settings))
+
+
+def configuration(settings: Settings) -> dict[str, Any]:
+    """The same as a dictionary, for logging.config.dictConfig."""
+    formatter = "wutang_auth.logs." + ("JsonFormatter" if settings.log_format == "json" else "ConsoleFormatter")
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"()": formatter}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["stderr"], "level": settings.log_level.upper()},
+        # warnings.warn() too comes as one line
+        "loggers": {name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error", "py.warnings")},
+    }
+
+
+class JsonFormatter(logging.Formatter):
+    """Each record as one JSON object."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; json escapes every control character."""
+        whence = origin.get()
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **({"request_id": whence.request_id} if whence.request_id else {}),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["error"] = _error(record)
+        return json.dumps(line, default=str)
+
+
+class ConsoleFormatter(logging.Formatter):
+    """Each record as one line for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time, level, what happened; control characters escaped."""
+        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
+        parts = [time, f"{record.levelname.lower():<8}", record.getMessage()]
+        parts += [f"{name}={value}" for name, value in getattr(record, "fields", {}).items() if name != "event"]
+        if record.exc_info:
+            parts.append(_error(record))
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(parts))
+
+
+def _error(record: logging.LogRecord) -> str:
+    """Type and place of an exception."""
+    # SECURITY: not its message; foreign exceptions quote values, and values are passwords and tokens here
+    kind, _, trace = record.exc_info or (None, None, None)
+    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
+    return f"{kind.__name__ if kind else 'unknown'} at {' < '.join(reversed(places))}"

@@ -1,0 +1,159 @@
+"""The server: uvicorn with bounded heads, bounded patience and a stop that drops nothing."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import multiprocess
+
+from wutang_auth import logs
+from wutang_auth.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_MAX_HEAD = 32 * 1024
+_REQUEST_SECONDS = 15.0
+_KEEP_ALIVE_SECONDS = 75
+_GRACEFUL_SECONDS = 20
+_MALFORMED = b'{"code":10001,"message":"\xe5\x8f\x82\xe6\x95\xb0\xe6\x9c\x89\xe8\xaf\xaf","data":null,"errors":[]}'
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 that gives no one forever: neither bytes for a head nor seconds for a request."""
+
+    waiting_since: float | None = None
+    """When the first byte of a request came whose last has not; None between requests."""
+    _head_bytes = 0
+
+    def connection_made(self, transport: Any) -> None:  # noqa: D102
+        super().connection_made(transport)
+        self.waiting_since = time.monotonic()
+
+    def data_received(self, data: bytes) -> None:  # noqa: D102
+        if self.waiting_since is None:
+            self.waiting_since = time.monotonic()
+        self._head_bytes += len(data)
+        super().data_received(data)
+        # still counting: no head was complete in what came so far
+        if self._head_bytes > _MAX_HEAD and not self.transport.is_closing():
+            self.send_400_response("")
+
+    def on_headers_complete(self) -> None:  # noqa: D102
+        self._head_bytes = -(2**62)  # the body has a bound of its own
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:  # noqa: D102
+        self._head_bytes = 0
+        self.waiting_since = None
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- the same answer for every malformed request
+        """Answer what is not HTTP, in the envelope."""
+        head = (
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            b"content-length: %d\r\n\r\n" % len(_MALFORMED)
+        )
+        self.transport.write(head + _MALFORMED)
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which says that it is about to stop before it does, and then exits with 0."""
+
+    _stop_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """First SIGTERM: no longer ready, but serving while load balancers notice. SIGINT or a second one: stop."""
+        app = self._app()
+        if sig == signal.SIGTERM and app is not None and not app.state.is_draining:
+            app.state.is_draining = True
+            self._stop_at = time.monotonic() + app.state.settings.drain_seconds
+            return
+        super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:  # noqa: D102
+        now = time.monotonic()
+        if self._stop_at is not None and now >= self._stop_at:
+            self.should_exit = True
+        parent = multiprocessing.parent_process()
+        if parent is not None and os.getppid() != parent.pid:
+            self.should_exit = True  # a worker does not outlive a killed supervisor
+        if counter % 10 == 0:
+            for connection in list(self.server_state.connections):
+                since = getattr(connection, "waiting_since", None)
+                if since is not None and now - since > _REQUEST_SECONDS:
+                    connection.transport.abort()  # type: ignore[union-attr]  # HTTP/1.1 only
+        return await super().on_tick(counter)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take signals without uvicorn's raising them again at the end, which would skip every `finally`."""
+        with super().capture_signals():
+            try:
+                yield
+            finally:
+                self._captured_signals.clear()
+
+    def _app(self) -> FastAPI | None:
+        app = getattr(self.config, "loaded_app", None)
+        while app is not None and not isinstance(app, FastAPI):
+            app = getattr(app, "app", None)
+        return app
+
+
+# uvicorn's supervisor makes the workers' servers by this name and knows no other way to be given ours
+multiprocess.Server = Server  # type: ignore[misc]
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens here.
+
+    Raises:
+        OSError: the port is taken, or the host is none of ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+        listener.set_inheritable(True)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def run(settings: Settings, listener: socket.socket, *, app: FastAPI | None = None, workers: int = 1) -> None:
+    """Serve until SIGTERM or SIGINT; several workers make their own app from the environment."""
+    config = uvicorn.Config(
+        app or "wutang_auth.main:create_app",
+        factory=app is None,
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        loop="auto",
+        workers=workers,
+        log_config=logs.configuration(settings),
+        log_level=None,
+        access_log=False,
+        server_header=False,
+        # SECURITY: uvicorn would believe X-Forwarded-For by its own rules; ours are in api/edge.py
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACEFUL_SECONDS,
+    )
+    if workers > 1:
+        multiprocess.Multiprocess(config, sockets=[listener]).run()
+    else:
+        Server(config).run(sockets=[listener])

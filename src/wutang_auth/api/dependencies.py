@@ -1,8 +1,7 @@
 """All wiring: what a route may ask for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import Depends
@@ -76,32 +75,55 @@ async def authenticate(token: Token, service: AuthServiceDep) -> Caller:
 CurrentCaller = Annotated[Caller, Depends(authenticate)]
 
 
-def require_scope(scope: str) -> Callable[[Caller], Awaitable[Caller]]:
-    """A dependency that lets in whoever has this scope now; what the token says about scopes does not matter."""
+class RequiredScope:
+    """Lets in whoever has this scope now; what the token says about scopes does not matter."""
 
-    async def authorize(caller: CurrentCaller) -> Caller:
-        if scope not in caller.user.scopes:
-            raise InsufficientScope(scope)
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+
+    async def __call__(self, caller: CurrentCaller) -> Caller:
+        """The caller.
+
+        Raises:
+            InsufficientScope: the caller lacks the scope.
+        """
+        if self.scope not in caller.user.scopes:
+            raise InsufficientScope(self.scope)
         return caller
 
-    return authorize
+
+def require_scope(scope: str) -> RequiredScope:
+    """A dependency; an object, so that the OpenAPI document can tell the scope."""
+    return RequiredScope(scope)
 
 
-def parsed_body(model: type[Body], *, form: bool = False) -> Callable[[Request], Awaitable[Body]]:
-    """A dependency that reads the body as this model, from JSON or, where allowed, from an urlencoded form."""
+class ParsedBody(Generic[Body]):
+    """Reads the body as this model, from JSON or, where allowed, from an urlencoded form."""
 
-    async def read(request: Request) -> Body:
+    def __init__(self, model: type[Body], *, form: bool) -> None:
+        self.model = model
+        self.form = form
+
+    async def __call__(self, request: Request) -> Body:
+        """The body.
+
+        Raises:
+            InvalidParameters: not this model; the fields are named.
+        """
         media_type = _media_type(request)
-        if media_type != "application/json" and not (form and media_type == "application/x-www-form-urlencoded"):
+        if media_type != "application/json" and not (self.form and media_type == "application/x-www-form-urlencoded"):
             raise UnsupportedMediaType
         content = await _content(request)
         document = _json(content) if media_type == "application/json" else _form(content)
         try:
-            return model.model_validate(document)
+            return self.model.model_validate(document)
         except ValidationError as error:
             raise InvalidParameters(field_errors(error.errors(include_input=False, include_url=False))) from None
 
-    return read
+
+def parsed_body(model: type[Body], *, form: bool = False) -> ParsedBody[Body]:
+    """A dependency; an object, so that the OpenAPI document can tell the body."""
+    return ParsedBody(model, form=form)
 
 
 def _media_type(request: Request) -> str:

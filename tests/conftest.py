@@ -1,0 +1,121 @@
+"""One PostgreSQL for the run, one database for each test."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from support import Instance, Settings, running, with_database
+from wutang_auth import migrations
+from wutang_auth.embedded import EmbeddedPostgres
+from wutang_auth.keys import KeyRing
+from wutang_auth.settings import load
+
+_GIVEN = "WUTANG_TEST_DATABASE_URL"
+_SERVER = "WUTANG_TEST_SERVER"
+_TEMPLATE = "WUTANG_TEST_TEMPLATE"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start PostgreSQL once, before pytest-xdist's workers, which find it in the environment."""
+    for name in [name for name in os.environ if name.startswith("WUTANG_") and not name.startswith("WUTANG_TEST_")]:
+        del os.environ[name]  # the developer's own settings are not the tests'
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    if _GIVEN in os.environ:
+        os.environ[_SERVER] = os.environ[_GIVEN]
+    else:
+        directory = tempfile.TemporaryDirectory(prefix="wutang-test-")
+        postgres = EmbeddedPostgres(Path(directory.name), durable=False, settings={"max_connections": "400"})
+        postgres.start()
+        config.add_cleanup(directory.cleanup)
+        config.add_cleanup(postgres.stop)
+        os.environ[_SERVER] = postgres.url()
+    template = f"wutang_test_{uuid4().hex[:12]}"
+    asyncio.run(_administer(f"CREATE DATABASE {template}"))
+    config.add_cleanup(lambda: asyncio.run(_administer(f"DROP DATABASE IF EXISTS {template} WITH (FORCE)")))
+    migrations.upgrade(with_database(os.environ[_SERVER], template))
+    os.environ[_TEMPLATE] = template
+
+
+async def _administer(statement: str) -> None:
+    connection = await asyncpg.connect(os.environ[_SERVER])
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def server_url() -> str:
+    """The PostgreSQL server of this run."""
+    return os.environ[_SERVER]
+
+
+@pytest.fixture
+async def database_url(server_url: str) -> AsyncIterator[str]:
+    """A database of this test's own, migrated and empty."""
+    name = f"wutang_test_{uuid4().hex[:12]}"
+    await _administer(f"CREATE DATABASE {name} TEMPLATE {os.environ[_TEMPLATE]}")
+    yield with_database(server_url, name)
+    await _administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def empty_database_url(server_url: str) -> AsyncIterator[str]:
+    """A database of this test's own without any schema."""
+    name = f"wutang_test_{uuid4().hex[:12]}"
+    await _administer(f"CREATE DATABASE {name}")
+    yield with_database(server_url, name)
+    await _administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def keys_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key ring of this run's own."""
+    path = tmp_path_factory.mktemp("keys") / "keys.json"
+    KeyRing.generate().save(path)
+    return path
+
+
+@pytest.fixture
+def settings(database_url: str, keys_file: Path) -> Settings:
+    """What a service on this test's database is started with."""
+    return load(_env_file=None, database_url=database_url, keys_file=keys_file, drain_seconds=0, hash_workers=2)
+
+
+@pytest.fixture
+async def service(settings: Settings) -> AsyncIterator[Instance]:
+    """A service on this test's database."""
+    async with running(settings) as instance:
+        yield instance
+
+
+@pytest.fixture
+async def start(settings: Settings) -> AsyncIterator[Callable[..., Awaitable[Instance]]]:
+    """Start more services on this test's database, with other settings if given: `await start(refresh_grace=0)`."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**changes: Any) -> Instance:
+            return await stack.enter_async_context(running(settings.model_copy(update=changes)))
+
+        yield start
+
+
+@pytest.fixture
+def environment(database_url: str, keys_file: Path) -> Iterator[dict[str, str]]:
+    """The environment for commands and servers in processes of their own."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WUTANG_")}
+    yield {
+        **inherited,
+        "WUTANG_DATABASE_URL": database_url,
+        "WUTANG_KEYS_FILE": str(keys_file),
+        "WUTANG_DRAIN_SECONDS": "0",
+    }

@@ -191,7 +191,9 @@ def with_database(url: str, name: str) -> str:
 
 def encode_segment(value: bytes | dict[str, Any] | str) -> str:
     """A segment of a token."""
-    content = json.dumps(value).encode() if isinstance(value, dict) else value.encode() if isinstance(value, str) else value
+    content = (
+        json.dumps(value).encode() if isinstance(value, dict) else value.encode() if isinstance(value, str) else value
+    )
     return urlsafe_b64encode(content).rstrip(b"=").decode()
 
 

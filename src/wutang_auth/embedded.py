@@ -109,7 +109,7 @@ class EmbeddedPostgres:
                     account = _Account.choose(binaries, self._data_dir, self._cluster)
                     self._start(_Programs(binaries, account, lock, log, log.tell(), deadline))
         except OSError as error:
-            raise EmbeddedError(f"No database in {self._data_dir}: {error}. Choose another directory.") from error
+            raise EmbeddedError(f"No database in {self._data_dir}: {error}. Try another directory or user.") from error
 
     def stop(self) -> None:
         """Stop the server with all its connections if this object started it; otherwise only forget it."""
@@ -247,12 +247,12 @@ class _Account:
 
     @classmethod
     def choose(cls, binaries: Path, data_dir: Path, cluster: Path) -> Self:
-        """This process's own account, but for root: PostgreSQL refuses to run as root.
+        """This process's own account, except for root: PostgreSQL refuses to run as root.
 
-        The cluster of an ordinary user, met under sudo, stays with that user. Otherwise the best is a user namespace that
-        shows root to PostgreSQL as `nobody`: the files stay root's, and a home of mode 0700 above them stays closed. Where
-        the kernel forbids that, as in most containers, or a closed home is not root's, it has to be the real `nobody`, who
-        keeps root's right to pass closed directories.
+        The cluster of an ordinary user, met under sudo, stays with that user. Otherwise the best is a user namespace
+        that shows root to PostgreSQL as `nobody`: the files stay root's, and a home of mode 0700 above them stays closed.
+        Where the kernel forbids that, as in most containers, or the closed home is another user's, it has to be the real
+        `nobody`, who keeps root's right to pass.
         """
         if os.geteuid() != 0:
             return cls("self", os.geteuid(), os.getegid())
@@ -376,7 +376,7 @@ def _open_private(path: Path) -> IO[bytes]:
 
 
 def _take(lock: IO[bytes]) -> bool:
-    """Take the lock unless somebody has it. The children inherit it (flock(2)): it is free when the last one is gone."""
+    """Take the lock unless somebody has it. Children inherit it (flock(2)): it is free when the last of them is gone."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -232,7 +232,12 @@ def _check_rsa(number: int, values: dict[str, int]) -> None:
         raise KeyRingError(f"key {number}: an RSA key must have at least 2048 bits")
     public = rsa.RSAPublicNumbers(values["e"], values["n"])
     private = rsa.RSAPrivateNumbers(
-        p=values["p"], q=values["q"], d=values["d"], dmp1=values["dp"], dmq1=values["dq"], iqmp=values["qi"],
+        p=values["p"],
+        q=values["q"],
+        d=values["d"],
+        dmp1=values["dp"],
+        dmq1=values["dq"],
+        iqmp=values["qi"],
         public_numbers=public,
     )
     try:

@@ -55,7 +55,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def openapi_document() -> dict[str, Any]:
     """The API as an OpenAPI document, for which nothing need run."""
-    return _routed(Settings.model_construct(**{name: field.get_default() for name, field in Settings.model_fields.items()})).openapi()
+    return _routed(
+        Settings.model_construct(**{name: field.get_default() for name, field in Settings.model_fields.items()})
+    ).openapi()
 
 
 def _routed(settings: Settings) -> FastAPI:

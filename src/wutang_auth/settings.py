@@ -49,7 +49,12 @@ class Settings(BaseSettings):
     """All that can be set. Times are seconds. Secrets have no default."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     database_url: Annotated[SecretStr, AfterValidator(_postgresql_url)] = Field(
@@ -74,8 +79,8 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)] = Field(
         (), description="networks whose `X-Forwarded-For` is believed, comma-separated"
     )
-    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_origins)] = Field(
-        (), description="origins that browsers may call from, comma-separated; empty: none"
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_origins)] = (
+        Field((), description="origins that browsers may call from, comma-separated; empty: none")
     )
     root_path: Annotated[str, AfterValidator(_root_path)] = Field(
         "", description="the prefix that a gateway strips before it forwards, such as `/auth`"
@@ -88,14 +93,19 @@ class Settings(BaseSettings):
         default=True, description="off behind a PgBouncer before 1.21 in transaction mode"
     )
     hash_workers: int = Field(
-        default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="threads that hash passwords; default: the cores"
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        le=256,
+        description="threads that hash passwords; default: the cores",
     )
     hash_queue: int = Field(64, ge=0, le=10_000, description="logins that may wait for one; beyond it 503")
     drain_seconds: float = Field(
         1.0, ge=0, le=60, description="after SIGTERM `/readyz` says 503 for so long before connections close"
     )
     log_format: Literal["json", "console"] = Field("console", description="`json`: each line one object; or `console`")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least level that is logged")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least level that is logged"
+    )
 
     @model_validator(mode="after")
     def _audiences_differ(self) -> Self:

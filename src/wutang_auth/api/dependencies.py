@@ -155,7 +155,9 @@ def _json(content: bytes) -> Any:
     try:
         return strict_json.loads(content)
     except ValueError:
-        raise InvalidParameters([FieldError("body", "必须是有效的 JSON", "must be valid JSON with unique names")]) from None
+        raise InvalidParameters(
+            [FieldError("body", "必须是有效的 JSON", "must be valid JSON with unique names")]
+        ) from None
 
 
 def _form(content: bytes) -> dict[str, str]:

@@ -100,7 +100,9 @@ _OK_HEAD: dict[Language, bytes] = {
 }
 
 
-def ok(request: Request, data: BaseModel | Sequence[BaseModel] | Mapping[str, str] | None = None, status: int = 200) -> Response:
+def ok(
+    request: Request, data: BaseModel | Sequence[BaseModel] | Mapping[str, str] | None = None, status: int = 200
+) -> Response:
     """The envelope of success."""
     body = data.__pydantic_serializer__.to_json(data) if isinstance(data, BaseModel) else to_json(data)
     return Response(_OK_HEAD[language(request)] + body + b"}", status, media_type="application/json")

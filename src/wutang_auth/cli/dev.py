@@ -71,7 +71,9 @@ def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.so
 
     keys = Path(os.environ.get("WUTANG_KEYS_FILE") or data_dir / "keys.json")
     settings = load_settings(
-        database_url=database_url, keys_file=keys, **({} if "WUTANG_LOG_LEVEL" in os.environ else {"log_level": "warning"})
+        database_url=database_url,
+        keys_file=keys,
+        **({} if "WUTANG_LOG_LEVEL" in os.environ else {"log_level": "warning"}),
     )
     logs.configure(settings)
     try:

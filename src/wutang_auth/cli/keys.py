@@ -12,7 +12,8 @@ from wutang_auth.keys import ALGORITHMS, Algorithm, KeyRing, KeyRingError, Signi
 app = typer.Typer(help="The keys that sign tokens.", no_args_is_help=True)
 
 File = Annotated[
-    Path | None, typer.Option("--file", help="The key ring; default: WUTANG_KEYS_FILE, else keys.json in the data directory.")
+    Path | None,
+    typer.Option("--file", help="The key ring; default: WUTANG_KEYS_FILE, else keys.json in the data directory."),
 ]
 
 

@@ -1,4 +1,4 @@
-"""What happens, in the order in which it happens."""
+"""Authentication: login, refresh, logout and who is there."""
 
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
@@ -191,9 +191,7 @@ class AuthService:
         credentials = await self._users.find_credentials(email)
         verdict = await self._passwords.verify(password, credentials.password_hash if credentials else None)
         if credentials is None or not verdict.matches or credentials.is_disabled:
-            reason = (
-                "unknown e-mail" if credentials is None else "disabled" if verdict.matches else "wrong password"
-            )
+            reason = "unknown e-mail" if credentials is None else "disabled" if verdict.matches else "wrong password"
             audit.record("login_failed", user_id=credentials.user_id if credentials else None, reason=reason)
             raise InvalidCredentials
         if verdict.upgraded_hash is None:

@@ -1,0 +1,17 @@
+"""Every SQL statement of the program, one file a table."""
+
+from wutang_auth.repository.schema import SchemaRepository
+from wutang_auth.repository.sessions import Rotation, SessionRecord, SessionRepository, SessionState
+from wutang_auth.repository.users import Credentials, UserChange, UserRecord, UserRepository
+
+__all__ = [
+    "Credentials",
+    "Rotation",
+    "SchemaRepository",
+    "SessionRecord",
+    "SessionRepository",
+    "SessionState",
+    "UserChange",
+    "UserRecord",
+    "UserRepository",
+]

@@ -1,0 +1,223 @@
+"""The statements on `users`."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import Boolean, DateTime, Text, Uuid, bindparam, case, delete, func, insert, select, update
+from sqlmodel import col
+
+from wutang_auth.database import Database, Statement
+from wutang_auth.emails import canonical_email
+from wutang_auth.errors import EmailTaken, NotFound
+from wutang_auth.models import Session, User
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """A user, without the password hash."""
+
+    id: int
+    name: str
+    email: str
+    email_verified_at: datetime | None
+    scopes: list[str]
+    disabled_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a login is compared with."""
+
+    user_id: int
+    password_hash: str = field(repr=False)
+    scopes: list[str]
+    is_disabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """What to change of a user; None leaves a field as it is."""
+
+    name: str | None = None
+    email: str | None = None
+    password_hash: str | None = field(default=None, repr=False)
+    scopes: list[str] | None = None
+    disabled: bool | None = None
+    email_verified_at: datetime | None = None
+    clear_email_verified_at: bool = False
+
+
+USER_COLUMNS = (
+    col(User.id), col(User.name), col(User.email), col(User.email_verified_at), col(User.scopes), col(User.disabled_at),
+    col(User.created_at), col(User.updated_at),
+)  # fmt: skip
+
+
+class UserRepository:
+    """The `users` table."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    _CREDENTIALS = Statement(
+        select(
+            col(User.id), col(User.password_hash), col(User.scopes),
+            col(User.disabled_at).isnot(None).label("is_disabled"),
+        ).where(col(User.canonical_email) == bindparam("canonical"))
+    )  # fmt: skip
+
+    async def find_credentials(self, email: str) -> Credentials | None:
+        """What to compare a login with, whatever the e-mail's case or Unicode form."""
+        row = await self._database.fetchrow(self._CREDENTIALS, canonical=canonical_email(email))
+        return None if row is None else Credentials(*row)
+
+    _UPGRADE_HASH = Statement(
+        update(User)
+        .where(col(User.id) == bindparam("uid"), col(User.password_hash) == bindparam("verified_hash"))
+        .values(password_hash=bindparam("new_hash"))
+        .returning(col(User.id))
+    )
+
+    async def upgrade_hash(self, user_id: int, *, verified_hash: str, new_hash: str) -> bool:
+        """Store the same password's better hash, unless the password was changed meanwhile."""
+        row = await self._database.fetchrow(
+            self._UPGRADE_HASH, uid=user_id, verified_hash=verified_hash, new_hash=new_hash
+        )
+        return row is not None
+
+    _CREATE = Statement(
+        insert(User)
+        .values(
+            email=bindparam("email"), canonical_email=bindparam("canonical"), name=bindparam("name"),
+            password_hash=bindparam("password_hash"), scopes=bindparam("scopes"),
+            disabled_at=case((bindparam("disabled", type_=Boolean()), func.now())),
+            email_verified_at=bindparam("email_verified_at"),
+        )
+        .returning(*USER_COLUMNS)
+    )  # fmt: skip
+
+    async def create(
+        self,
+        *,
+        email: str,
+        name: str,
+        password_hash: str,
+        scopes: list[str],
+        disabled: bool = False,
+        email_verified_at: datetime | None = None,
+    ) -> UserRecord:
+        """Add a user.
+
+        Raises:
+            EmailTaken: another user has this e-mail, in some spelling.
+        """
+        try:
+            row = await self._database.fetchrow(
+                self._CREATE, email=email, canonical=canonical_email(email), name=name, password_hash=password_hash,
+                scopes=scopes, disabled=disabled, email_verified_at=email_verified_at,
+            )  # fmt: skip
+        except asyncpg.UniqueViolationError as error:
+            raise EmailTaken from error
+        return _one_user(row)
+
+    _GET = Statement(select(*USER_COLUMNS).where(col(User.id) == bindparam("uid")))
+
+    async def get(self, user_id: int) -> UserRecord:
+        """The user with this id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return _one_user(await self._database.fetchrow(self._GET, uid=user_id))
+
+    _FIND = Statement(select(*USER_COLUMNS).where(col(User.canonical_email) == bindparam("canonical")))
+
+    async def find(self, email: str) -> UserRecord:
+        """The user with this e-mail, in any spelling.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return _one_user(await self._database.fetchrow(self._FIND, canonical=canonical_email(email)))
+
+    _LIST = Statement(
+        select(*USER_COLUMNS).where(col(User.id) > bindparam("after")).order_by(col(User.id)).limit(bindparam("most"))
+    )
+
+    async def list(self, *, after: int, limit: int) -> list[UserRecord]:
+        """The next users by id, at most `limit`."""
+        return [UserRecord(*row) for row in await self._database.fetch(self._LIST, after=after, most=limit)]
+
+    _UPDATE = Statement(
+        update(User)
+        .where(col(User.id) == bindparam("uid"))
+        .values(
+            name=func.coalesce(bindparam("new_name", type_=Text()), col(User.name)),
+            email=func.coalesce(bindparam("new_email", type_=Text()), col(User.email)),
+            canonical_email=func.coalesce(bindparam("canonical", type_=Text()), col(User.canonical_email)),
+            password_hash=func.coalesce(bindparam("new_hash", type_=Text()), col(User.password_hash)),
+            scopes=func.coalesce(bindparam("new_scopes", type_=col(User.scopes).type), col(User.scopes)),
+            email_verified_at=case(
+                (bindparam("clear_verified", type_=Boolean()), None),
+                else_=func.coalesce(
+                    bindparam("new_verified", type_=DateTime(timezone=True)), col(User.email_verified_at)
+                ),
+            ),
+            disabled_at=case(
+                (bindparam("disabled", type_=Boolean()).is_(None), col(User.disabled_at)),
+                (bindparam("disabled", type_=Boolean()), func.coalesce(col(User.disabled_at), func.now())),
+            ),
+            updated_at=func.now(),
+        )
+        .returning(*USER_COLUMNS)
+    )
+    # sessions that a concurrent login adds are seen: the statement before it locked the user's row and waited for them
+    _END_OTHERS = Statement(
+        delete(Session).where(
+            col(Session.user_id) == bindparam("uid"),
+            col(Session.id).is_distinct_from(bindparam("kept", type_=Uuid())),
+        )
+    )
+
+    async def update(self, user_id: int, change: UserChange, *, keep_session: UUID | None = None) -> UserRecord:
+        """Change a user; a new password or disabling ends the sessions too, but the one kept.
+
+        Raises:
+            NotFound: there is no such user.
+            EmailTaken: another user has the new e-mail, in some spelling.
+        """
+        try:
+            async with self._database.transaction() as transaction:
+                row = await transaction.fetchrow(
+                    self._UPDATE, uid=user_id, new_name=change.name, new_email=change.email,
+                    canonical=None if change.email is None else canonical_email(change.email),
+                    new_hash=change.password_hash, new_scopes=change.scopes, disabled=change.disabled,
+                    new_verified=change.email_verified_at, clear_verified=change.clear_email_verified_at,
+                )  # fmt: skip
+                user = _one_user(row)
+                if change.password_hash is not None or change.disabled:
+                    await transaction.fetch(self._END_OTHERS, uid=user_id, kept=keep_session)
+        except asyncpg.UniqueViolationError as error:
+            raise EmailTaken from error
+        return user
+
+    _DELETE = Statement(delete(User).where(col(User.id) == bindparam("uid")).returning(col(User.id)))
+
+    async def delete(self, user_id: int) -> None:
+        """Delete a user; the sessions go with it.
+
+        Raises:
+            NotFound: there is no such user.
+        """
+        if await self._database.fetchrow(self._DELETE, uid=user_id) is None:
+            raise NotFound
+
+
+def _one_user(row: asyncpg.Record | None) -> UserRecord:
+    if row is None:
+        raise NotFound
+    return UserRecord(*row)

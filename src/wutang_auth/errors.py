@@ -4,6 +4,7 @@ AuthError
 ├── InvalidParameters          10001  422  body, query or header not understood
 │   ├── PayloadTooLarge        10001  413
 │   ├── HeadTooLarge           10001  431
+│   ├── MalformedRequest       10001  400
 │   └── UnsupportedMediaType   10001  415
 ├── InvalidCredentials         10003  401  e-mail and password do not match
 ├── Conflict                   10003  409  understood, but contradicts what is there
@@ -73,6 +74,12 @@ class HeadTooLarge(InvalidParameters):
     """The request's head is larger than any request of this API needs."""
 
     status = 431
+
+
+class MalformedRequest(InvalidParameters):
+    """Not a request that HTTP allows."""
+
+    status = 400
 
 
 class UnsupportedMediaType(InvalidParameters):

@@ -5,6 +5,7 @@ import logging
 import logging.config
 import traceback
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 from wutang_auth.audit import origin
@@ -64,9 +65,14 @@ class ConsoleFormatter(logging.Formatter):
         return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(parts))
 
 
+def places(trace: TracebackType | None) -> str:
+    """Where an exception came by, innermost first."""
+    return " < ".join(
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(traceback.extract_tb(trace))
+    )
+
+
 def _error(record: logging.LogRecord) -> str:
-    """Type and place of an exception."""
     # SECURITY: not its message; foreign exceptions quote values, and values are passwords and tokens here
     kind, _, trace = record.exc_info or (None, None, None)
-    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
-    return f"{kind.__name__ if kind else 'unknown'} at {' < '.join(reversed(places))}"
+    return f"{kind.__name__ if kind else 'unknown'} at {places(trace)}"

@@ -5,15 +5,18 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from wutang_auth import __version__, migrations, settings as settings_module
 from wutang_auth.api import auth, envelope, health, response_code, well_known
 from wutang_auth.api.edge import Edge
+from wutang_auth.api.routing import Shortcut, allowed_methods
 from wutang_auth.database import Database
 from wutang_auth.errors import DatabaseUnavailable
 from wutang_auth.keys import KeyRing, KeyRingError
@@ -31,10 +34,22 @@ _PRUNE_BATCH = 1000
 
 
 class _Application(FastAPI):
-    """FastAPI with the edge outside of everything."""
+    """FastAPI with the edge outside of everything and the shortcut behind it."""
 
     def build_middleware_stack(self) -> ASGIApp:
-        return Edge(super().build_middleware_stack())
+        """The layers, outermost first: edge, CORS, shortcut, FastAPI."""
+        settings: Settings = self.state.settings
+        stack: ASGIApp = Shortcut(self, super().build_middleware_stack())
+        if settings.cors_origins:
+            stack = CORSMiddleware(
+                stack,
+                allow_origins=settings.cors_origins,
+                allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
+                allow_headers=("Authorization", "Content-Type", "Accept-Language", "X-Request-ID"),
+                expose_headers=("X-Request-ID", "Retry-After", "WWW-Authenticate"),
+                max_age=600,
+            )
+        return Edge(stack, trusted_proxies=settings.trusted_proxies)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -72,7 +87,7 @@ def _routed(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.is_draining = False
-    envelope.install(app)
+    envelope.install(app, partial(allowed_methods, app))
     for router in (auth.router, response_code.router, well_known.router, health.router):
         app.include_router(router)
     return app

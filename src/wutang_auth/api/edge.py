@@ -1,21 +1,28 @@
 """The outermost layer: what holds for every request before any route is chosen."""
 
+import ipaddress
 import re
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wutang_auth.api.envelope import refusal
 from wutang_auth.audit import Origin, origin
-from wutang_auth.errors import HeadTooLarge, PayloadTooLarge
+from wutang_auth.errors import AuthError, HeadTooLarge, MalformedRequest, PayloadTooLarge
+from wutang_auth.settings import Network
 
 MAX_BODY = 16 * 1024
 MAX_HEAD = 16 * 1024
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _CONTENT_LENGTH = re.compile(rb"[0-9]{1,19}")
+_HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]{0,255}")
 _MAX_USER_AGENT = 255
+_MAX_HOPS = 32
 
 _SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -26,29 +33,67 @@ _NO_STORE = (b"cache-control", b"no-store")
 _PRIVATE = ("/api/auth", "/api/users")
 
 
-class Edge:
-    """Gives each request an id and an origin, bounds its body, and each answer its security headers."""
+@dataclass(slots=True)
+class _Head:
+    """What the edge needs of a request's head, found in one pass."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    size: int = 0
+    hosts: int = 0
+    content_types: int = 0
+    request_id: bytes | None = None
+    user_agent: bytes | None = None
+    content_length: bytes | None = None
+    forwarded_for: bytes = b""
+
+    @classmethod
+    def of(cls, scope: Scope) -> "_Head":
+        head = cls(size=len(scope["path"]) + len(scope["query_string"]))
+        for name, value in scope["headers"]:
+            head.size += len(name) + len(value)
+            if name == b"host":
+                head.hosts += 1 if _HOST.fullmatch(value) else 2
+            elif name == b"user-agent":
+                head.user_agent = value
+            elif name == b"content-length":
+                head.content_length = value
+            elif name == b"content-type":
+                head.content_types += 1
+            elif name == b"x-request-id":
+                head.request_id = value if _REQUEST_ID.fullmatch(value) else None
+            elif name == b"x-forwarded-for":
+                head.forwarded_for += b"," + value
+        return head
+
+    def refused(self, http_version: str) -> AuthError | None:
+        """Why this request goes no further."""
+        if self.size > MAX_HEAD:
+            return HeadTooLarge()
+        # RFC 9112 section 3.2: exactly one Host in HTTP/1.1; RFC 9110 section 5.3: one Content-Type
+        if self.hosts > 1 or (self.hosts == 0 and http_version == "1.1") or self.content_types > 1:
+            return MalformedRequest()
+        length = self.content_length
+        if length is not None and (not _CONTENT_LENGTH.fullmatch(length) or int(length) > MAX_BODY):
+            return PayloadTooLarge()
+        return None
+
+
+class Edge:
+    """Gives each request an id and an origin, bounds its head and body, and gives each answer its headers."""
+
+    def __init__(self, app: ASGIApp, *, trusted_proxies: Sequence[Network]) -> None:
         self._app = app
+        self._trusted_proxies = tuple(trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = user_agent = length = None
-        head_size = len(scope["path"]) + len(scope["query_string"])
-        for name, value in scope["headers"]:
-            head_size += len(name) + len(value)
-            if name == b"x-request-id":
-                request_id = value if _REQUEST_ID.fullmatch(value) else None
-            elif name == b"user-agent":
-                user_agent = value
-            elif name == b"content-length":
-                length = value
-        request_id = request_id or secrets.token_hex(8).encode()
-        client = scope.get("client")
-        origin.set(Origin(request_id.decode(), client[0] if client else None, _printable(user_agent)))
+        head = _Head.of(scope)
+        request_id = head.request_id or secrets.token_hex(8).encode()
+        peer = scope["client"][0] if scope.get("client") else None
+        address = client_address(peer, head.forwarded_for, self._trusted_proxies) if head.forwarded_for else peer
+        origin.set(Origin(request_id.decode(), address, _printable(head.user_agent)))
 
         extra = [(b"x-request-id", request_id), *_SECURITY_HEADERS]
         if scope["path"].startswith(_PRIVATE):
@@ -64,14 +109,12 @@ class Edge:
                 message["headers"] = [*message["headers"], *extra]
             await send(message)
 
+        refused = head.refused(scope["http_version"])
+        if refused is not None:
+            await refusal(Request(scope), refused)(scope, receive, send_with_headers)
+            return
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}  # RFC 9110 section 9.3.2; the server leaves the content out
-        if head_size > MAX_HEAD:
-            await refusal(Request(scope), HeadTooLarge())(scope, receive, send_with_headers)
-            return
-        if length is not None and (not _CONTENT_LENGTH.fullmatch(length) or int(length) > MAX_BODY):
-            await refusal(Request(scope), PayloadTooLarge())(scope, receive, send_with_headers)
-            return
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
@@ -80,8 +123,49 @@ class Edge:
                 raise
 
 
+@lru_cache(maxsize=4096)
+def client_address(peer: str | None, forwarded_for: bytes, trusted: tuple[Network, ...]) -> str | None:
+    """Where a request comes from: the nearest address that is not one of our proxies.
+
+    `X-Forwarded-For` is read from right to left, since only its right end was written by proxies that we trust; what a
+    client wrote itself is to the left of that.
+    """
+    address = peer
+    hops = forwarded_for.decode("latin-1").split(",")
+    for hop in reversed(hops[-_MAX_HOPS:]):
+        if address is None or not _is_trusted(address, trusted):
+            break
+        parsed = _parsed_address(hop.strip())
+        if parsed is None:
+            break
+        address = parsed
+    return address
+
+
+def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in trusted)
+
+
+def _parsed_address(hop: str) -> str | None:
+    """An address without port and brackets, in its canonical form; None for anything else."""
+    if hop.startswith("["):
+        hop = hop[1:].partition("]")[0]
+    elif hop.count(":") == 1:
+        hop = hop.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(hop)
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
+
+
 def _printable(user_agent: bytes | None) -> str | None:
     if not user_agent:
         return None
     text = user_agent[:_MAX_USER_AGENT].decode("utf-8", "replace")
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

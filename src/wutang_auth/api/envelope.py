@@ -1,8 +1,7 @@
 """The envelope of every answer, and the only place where an exception becomes one."""
 
 import logging
-import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -26,6 +25,7 @@ from wutang_auth.errors import (
     TokenMissing,
     Unauthenticated,
 )
+from wutang_auth.logs import places
 from wutang_auth.response_codes import Language, ResponseCode
 
 logger = logging.getLogger(__name__)
@@ -108,12 +108,38 @@ def ok(
     return Response(_OK_HEAD[language(request)] + body + b"}", status, media_type="application/json")
 
 
-def install(app: FastAPI) -> None:
-    """Make every exception an envelope."""
-    app.add_exception_handler(AuthError, _on_auth_error)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(Exception, _on_bug)
+def install(app: FastAPI, allowed_methods: Callable[[str], set[str]]) -> None:
+    """Make every exception an envelope; `allowed_methods` tells what a path takes, for 405."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        response = answer(request, error)
+        if response.status_code == 405:
+            # RFC 9110 section 10.2.1: all methods of the path; Starlette tells those of one route
+            response.headers["Allow"] = ", ".join(sorted(allowed_methods(request.scope["path"])))
+        return response
+
+    for kind in (AuthError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, handle)
+
+
+def answer(request: Request, error: Exception) -> Response:
+    """The envelope of whatever was raised."""
+    if isinstance(error, AuthError):
+        if error.status >= 500:
+            logger.error("answered %d: %s", error.status, _cause(error))
+        return refusal(request, error)
+    if isinstance(error, RequestValidationError):
+        return refusal(request, InvalidParameters(field_errors(error.errors())))
+    if isinstance(error, HTTPException) and error.status_code in _BY_STATUS:
+        return refusal(request, _BY_STATUS[error.status_code]())
+    if isinstance(error, HTTPException) and error.status_code < 500:
+        return refusal(request, InvalidParameters())
+    # SECURITY: where it broke, not with what; messages of foreign exceptions hold values
+    logger.critical("a bug: %s", type(error).__name__, extra={"fields": {"places": places(error.__traceback__)}})
+    return refusal(request, Failed())
+
+
+_BY_STATUS: dict[int, type[AuthError]] = {404: NotFound, 405: MethodNotAllowed, 413: PayloadTooLarge}
 
 
 def refusal(request: Request, error: AuthError) -> Response:
@@ -138,40 +164,6 @@ def refusal(request: Request, error: AuthError) -> Response:
 
 def _error_field(error: FieldError, spoken: Language) -> dict[str, str]:
     return {"field": error.field, "message": error.english if spoken == "en" else error.chinese}
-
-
-async def _on_auth_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, AuthError)
-    if error.status >= 500:
-        logger.error("answered %d: %s", error.status, _cause(error))
-    return refusal(request, error)
-
-
-async def _on_validation_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    return refusal(request, InvalidParameters(field_errors(error.errors())))
-
-
-async def _on_http_exception(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if error.status_code == 404:
-        return refusal(request, NotFound())
-    if error.status_code == 405:
-        response = refusal(request, MethodNotAllowed())
-        response.headers["Allow"] = (error.headers or {}).get("Allow", "")
-        return response
-    if error.status_code == 413:
-        return refusal(request, PayloadTooLarge())
-    if error.status_code < 500:
-        return refusal(request, InvalidParameters())
-    return refusal(request, Failed())
-
-
-async def _on_bug(request: Request, error: Exception) -> Response:
-    # SECURITY: where it broke, not with what; messages of foreign exceptions hold values
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    logger.critical("a bug: %s\n%s", type(error).__name__, frames)
-    return refusal(request, Failed())
 
 
 def _cause(error: BaseException) -> str:

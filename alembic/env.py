@@ -7,8 +7,9 @@ import asyncpg
 from alembic import context
 from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel import SQLModel
 
-from wutang_auth.models import SQLModel
+import wutang_auth.models  # noqa: F401 -- fills the metadata
 
 _LOCK = 7_310_238_455  # any number, the same for every migration of this service
 
@@ -21,10 +22,12 @@ def _migrate(connection: Connection) -> None:
 
 
 async def _run() -> None:
-    url = context.config.attributes.get("url") or os.environ["WUTANG_DATABASE_URL"]
+    url = context.config.attributes.get("url") or os.environ.get("WUTANG_DATABASE_URL")
+    if not url:
+        raise SystemExit("set WUTANG_DATABASE_URL, or use `wutang-auth migrate`")
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=lambda: asyncpg.connect(url, timeout=10, server_settings={"application_name": "wutang-auth migrate"}),
+        async_creator=lambda: asyncpg.connect(url, timeout=10),
         poolclass=pool.NullPool,
     )
     async with engine.connect() as connection:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from support import Instance, Settings, running, with_database
+from support import Instance, running, with_database
 from wutang_auth import migrations
 from wutang_auth.embedded import EmbeddedPostgres
 from wutang_auth.keys import KeyRing
-from wutang_auth.settings import load
+from wutang_auth.settings import Settings, load
 
 _GIVEN = "WUTANG_TEST_DATABASE_URL"
 _SERVER = "WUTANG_TEST_SERVER"
@@ -110,10 +110,10 @@ async def start(settings: Settings) -> AsyncIterator[Callable[..., Awaitable[Ins
 
 
 @pytest.fixture
-def environment(database_url: str, keys_file: Path) -> Iterator[dict[str, str]]:
+def environment(database_url: str, keys_file: Path) -> dict[str, str]:
     """The environment for commands and servers in processes of their own."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("WUTANG_")}
-    yield {
+    return {
         **inherited,
         "WUTANG_DATABASE_URL": database_url,
         "WUTANG_KEYS_FILE": str(keys_file),

@@ -95,8 +95,9 @@ async def serving(environment: dict[str, str], log: Path, *arguments: str) -> As
 
 
 async def _listening(log: Path, process: asyncio.subprocess.Process) -> str:
+    read = log.read_text
     while process.returncode is None:
-        if found := re.search(r"listening on (http://[0-9.]+:[0-9]+)", log.read_text()):
+        if found := re.search(r"listening on (http://[0-9.]+:[0-9]+)", read()):
             async with httpx.AsyncClient(base_url=found[1]) as client:
                 try:
                     if (await client.get("/healthz")).status_code == 200:
@@ -104,7 +105,7 @@ async def _listening(log: Path, process: asyncio.subprocess.Process) -> str:
                 except httpx.TransportError:
                     pass
         await asyncio.sleep(0.02)
-    raise AssertionError(f"the server ended: {log.read_text()}")
+    raise AssertionError(f"the server ended: {read()}")
 
 
 async def add_user(

@@ -5,9 +5,9 @@ Revises: -
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
-
 from alembic import op
 
 revision: str = "0001"
@@ -16,7 +16,7 @@ branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
 
-def _moment(name: str, *, nullable: bool = False) -> "sa.Column[sa.DateTime]":
+def _moment(name: str, *, nullable: bool = False) -> "sa.Column[datetime]":
     default = None if nullable else sa.text("now()")
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable, server_default=default)
 

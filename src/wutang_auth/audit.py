@@ -23,7 +23,7 @@ class Origin:
     user_agent: str | None = None
 
 
-origin: ContextVar[Origin] = ContextVar("origin", default=Origin())
+origin: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B039 -- it is frozen
 """The origin of the request that is being served; empty on the command line."""
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.sql.expression import ClauseElement
 
 from wutang_auth.errors import DatabaseUnavailable
 
-_DIALECT = asyncpg_dialect.dialect()
+_DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
 
 # SQLSTATEs, or their classes, that say that this server cannot serve now and another attempt may succeed: connection,
 # read-only (a demoted primary), authorization, catalogue, rollback (deadlock, serialization), resources, object state,
@@ -144,11 +144,13 @@ class Database:
         timer = asyncio.get_running_loop().call_later(self._statement_timeout, raw.terminate)
         try:
             if not self._prepare:
-                return await raw.fetch(statement.sql, *statement.arguments(given))
+                rows: list[asyncpg.Record] = await raw.fetch(statement.sql, *statement.arguments(given))
+                return rows
             prepared = connection.prepared.get(statement)
             if prepared is None:
                 prepared = connection.prepared[statement] = await raw.prepare(statement.sql)
-            return await prepared.fetch(*statement.arguments(given))
+            rows = await prepared.fetch(*statement.arguments(given))
+            return rows
         finally:
             timer.cancel()
 

@@ -13,7 +13,7 @@ def parse_email(text: str) -> str:
     """
     email = unicodedata.normalize("NFC", text.strip())
     local, at, domain = email.rpartition("@")
-    if not (at and 0 < len(local) <= 64 and 0 < len(domain) and len(email) <= MAX_LENGTH) or "@" in local:
+    if not (at and 0 < len(local) <= 64 and len(domain) > 0 and len(email) <= MAX_LENGTH) or "@" in local:
         raise ValueError("not an e-mail address")
     # SECURITY: control characters, separators and lone surrogates would forge log lines or break the database's text
     if any(unicodedata.category(character)[0] in "CZ" for character in email):

@@ -48,7 +48,7 @@ _SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-_NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_NOT_DURABLE = dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "off")
 
 
 class EmbeddedError(Exception):
@@ -73,7 +73,6 @@ class EmbeddedPostgres:
         self._settings = {**_SETTINGS, **({} if durable else _NOT_DURABLE), **settings}
         self._socket_dir: Path | None = None
         self._server: subprocess.Popen[bytes] | None = None
-        self._watcher: threading.Thread | None = None
         self._owner_pid = 0
 
     def __enter__(self) -> Self:
@@ -116,12 +115,12 @@ class EmbeddedPostgres:
         server, self._server = self._server, None
         self.attached = False
         # A fork of the owner has a copy of the object, but no right to its server
-        if server is None or self._watcher is None or self._owner_pid != os.getpid():
+        if server is None or self._owner_pid != os.getpid():
             return
         for number, seconds in _STOP_SECONDS.items():
             server.send_signal(number)
-            self._watcher.join(seconds)
-            if not self._watcher.is_alive():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(seconds)
                 break
         if self._socket_dir is not None and self._socket_dir != self._socket_link:
             with contextlib.suppress(OSError):
@@ -141,13 +140,13 @@ class EmbeddedPostgres:
 
     def _attach(self) -> bool:
         link = self._socket_link
-        socket_dir = link.readlink() if link.is_symlink() else link
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(1)
-            try:
+        try:
+            socket_dir = link.readlink() if link.is_symlink() else link
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(1)
                 client.connect(str(socket_dir / _SOCKET_NAME))
-            except OSError:
-                return False
+        except OSError:
+            return False
         # Read after the connection: before it, postmaster.pid could be that of a server which was killed
         if self._ready_pid() is None:
             return False
@@ -175,10 +174,9 @@ class EmbeddedPostgres:
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
         self.attached, self._owner_pid = False, os.getpid()
         try:
-            self._server, self._watcher = programs.spawn("postgres", "-D", str(self._cluster), *options)
+            self._server = programs.spawn("postgres", "-D", str(self._cluster), *options)
             while self._ready_pid() != self._server.pid:
-                programs.check(self._server)
-                time.sleep(_POLL_SECONDS)
+                programs.wait(self._server)
         except BaseException:
             self.stop()
             raise
@@ -228,12 +226,12 @@ class EmbeddedPostgres:
             socket_dir = link
             socket_dir.mkdir(mode=0o700)
         else:
-            temporary = tempfile.gettempdir()
-            parent = temporary if _fits(Path(temporary, "wutang-12345678")) else "/tmp"  # noqa: S108 - mkdtemp is safe there
+            parents = [tempfile.gettempdir(), "/tmp"]  # noqa: S108 - mkdtemp is safe there
+            parent = next(parent for parent in parents if _fits(Path(parent, "wutang-12345678")))
             socket_dir = Path(tempfile.mkdtemp(prefix="wutang-", dir=parent))
             link.symlink_to(socket_dir)
-        if not account.overrides_modes:  # SECURITY: a server that may write anywhere is for root alone to connect to
-            account.own(socket_dir)
+        if account.way != "nobody" or sys.platform != "linux":
+            account.own(socket_dir)  # SECURITY: but a server that may write anywhere is for root alone to connect to
         return socket_dir
 
 
@@ -250,9 +248,9 @@ class _Account:
         """This process's own account, except for root: PostgreSQL refuses to run as root.
 
         The cluster of an ordinary user, met under sudo, stays with that user. Otherwise the best is a user namespace
-        that shows root to PostgreSQL as `nobody`: the files stay root's, and a home of mode 0700 above them stays closed.
-        Where the kernel forbids that, as in most containers, or the closed home is another user's, it has to be the real
-        `nobody`, who keeps root's right to pass.
+        that shows root to PostgreSQL as `nobody`: the files stay root's, and a home of mode 0700 above them stays
+        closed. Where the kernel forbids that, as in most containers, or where the closed home is another user's, it has
+        to be the real `nobody`, who keeps root's right to pass.
         """
         if os.geteuid() != 0:
             return cls("self", os.geteuid(), os.getegid())
@@ -264,11 +262,6 @@ class _Account:
         if subprocess.run(namespace.command(*reaches), capture_output=True, check=False).returncode == 0:
             return namespace
         return cls("nobody", nobody.pw_uid, nobody.pw_gid)
-
-    @property
-    def overrides_modes(self) -> bool:
-        """Whether the modes of files and directories mean nothing to the account (capabilities(7))."""
-        return self.way == "nobody" and sys.platform == "linux"
 
     def own(self, path: Path) -> None:
         """Give the account a directory with all that is in it."""
@@ -296,16 +289,15 @@ class _Programs:
 
     def run(self, program: str, *arguments: str, say: str = "") -> None:
         """Run a program to its end."""
-        process, watcher = self.spawn(program, *arguments, say=say)
+        process = self.spawn(program, *arguments, say=say)
         try:
-            watcher.join(self.deadline - time.monotonic())
-            if process.returncode != 0:
-                self.check(process)
+            while process.returncode != 0:
+                self.wait(process)
         finally:
             process.kill()
 
-    def spawn(self, program: str, *arguments: str, say: str = "") -> tuple[subprocess.Popen[bytes], threading.Thread]:
-        """Start a program that reads `say`, and a thread that waits for its end."""
+    def spawn(self, program: str, *arguments: str, say: str = "") -> subprocess.Popen[bytes]:
+        """Start a program that reads `say`. A thread waits for its end and then sets its `returncode`."""
         command = self.account.command(str(self.binaries / program), *arguments)
         environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
         spawned: Future[subprocess.Popen[bytes]] = Future()
@@ -329,21 +321,27 @@ class _Programs:
                 process.communicate(say.encode())
 
         # The kernel ends a child with the *thread* that forked it; the caller's may be gone long before the process
-        watcher = threading.Thread(target=watch, name=program, daemon=True)
-        watcher.start()
-        return spawned.result(), watcher
+        threading.Thread(target=watch, name=program, daemon=True).start()
+        return spawned.result()
 
-    def check(self, process: subprocess.Popen[bytes]) -> None:
-        """Raise EmbeddedError, with what was written last, if the process has ended or its time is up."""
+    def wait(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait a moment.
+
+        Raises:
+            EmbeddedError: with the end of the log, because the process has ended or its time is up.
+        """
         if process.returncode is None and time.monotonic() < self.deadline:
+            time.sleep(_POLL_SECONDS)
             return
-        log = Path(self.log.name)
-        last = log.read_bytes()[self.log_start :].decode(errors="replace").strip().splitlines()[-10:]
-        what = f"failed ({process.returncode})" if process.returncode else f"was not ready after {_START_SECONDS:.0f} s"
-        free = shutil.disk_usage(log.parent).free // 2**20
-        raise EmbeddedError(
-            "\n    ".join([f"PostgreSQL {what}, with {free} MB of disk free. The end of {log}:", *last])
+        code = process.returncode
+        what = (
+            f"was not ready within {_START_SECONDS:.0f} s" if code is None else f"ended with {code} instead of starting"
         )
+        log = Path(self.log.name)
+        last_lines = log.read_bytes()[self.log_start :].decode(errors="replace").strip().splitlines()[-10:]
+        free = shutil.disk_usage(log.parent).free // 2**20
+        about = f"PostgreSQL {what}; {free} MB of the disk are free. The end of {log}:"
+        raise EmbeddedError("\n    ".join([about, *last_lines]))
 
 
 def find_binaries() -> Path:
@@ -376,7 +374,7 @@ def _open_private(path: Path) -> IO[bytes]:
 
 
 def _take(lock: IO[bytes]) -> bool:
-    """Take the lock unless somebody has it. Children inherit it (flock(2)): it is free when the last of them is gone."""
+    """Take the lock unless somebody has it. Children inherit it (flock(2)): it is free when the last one is gone."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -411,14 +409,13 @@ def _launch() -> None:
             Path("/proc/self/uid_map").write_text(f"{nobody.pw_uid} {uid} 1")
             Path("/proc/self/gid_map").write_text(f"{nobody.pw_gid} {gid} 1")
         elif way != "self":
-            if way == "nobody" and linux:
-                libc.prctl(
-                    28, ctypes.c_ulong(4)
-                )  # PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP: setuid keeps capabilities
+            keeps_capability = way == "nobody" and linux  # capabilities(7); where it cannot, the modes decide
+            if keeps_capability:
+                libc.prctl(28, ctypes.c_ulong(4))  # PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP
             os.setgroups([])
             os.setgid(int(gid))
             os.setuid(int(uid))
-            if way == "nobody" and linux:  # of all capabilities only CAP_DAC_OVERRIDE, bit 1, shall outlive the exec
+            if keeps_capability:  # of all only CAP_DAC_OVERRIDE, bit 1, and that over the exec
                 libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)(2, 2, 2))
                 libc.prctl(47, *map(ctypes.c_ulong, (2, 1, 0, 0)))  # PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # background jobs of a shell inherit it ignored

@@ -13,7 +13,8 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from wutang_auth import __version__, migrations, settings as settings_module
+from wutang_auth import __version__, migrations
+from wutang_auth import settings as settings_module
 from wutang_auth.api import auth, envelope, health, response_code, well_known
 from wutang_auth.api.edge import Edge
 from wutang_auth.api.routing import Shortcut, allowed_methods
@@ -171,7 +172,7 @@ async def _prune(sessions: SessionRepository) -> None:
     while True:
         await asyncio.sleep(_PRUNE_INTERVAL)
         try:
-            while await sessions.prune(_PRUNE_BATCH) == _PRUNE_BATCH:
+            while await sessions.prune(_PRUNE_BATCH) == _PRUNE_BATCH:  # noqa: ASYNC110 -- a pause, no polling
                 await asyncio.sleep(0.1)
         except DatabaseUnavailable:
             logger.warning("could not prune sessions; will try again later")

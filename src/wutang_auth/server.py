@@ -92,7 +92,7 @@ class Server(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 since = getattr(connection, "waiting_since", None)
                 if since is not None and now - since > _REQUEST_SECONDS:
-                    connection.transport.abort()  # type: ignore[union-attr]  # HTTP/1.1 only
+                    connection.transport.abort()
         return await super().on_tick(counter)
 
     @contextmanager
@@ -112,7 +112,7 @@ class Server(uvicorn.Server):
 
 
 # uvicorn's supervisor makes the workers' servers by this name and knows no other way to be given ours
-multiprocess.Server = Server  # type: ignore[misc]
+multiprocess.Server = Server  # type: ignore[attr-defined]
 
 
 def bind(host: str, port: int) -> socket.socket:

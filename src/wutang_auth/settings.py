@@ -109,7 +109,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _audiences_differ(self) -> Self:
-        # SECURITY: refresh tokens have the issuer as audience; the same name for both would leave only `typ` between them
+        # SECURITY: refresh tokens have the issuer as audience; one name for both would leave only `typ`
         if self.issuer == self.audience:
             raise ValueError(f"{PREFIX}AUDIENCE must differ from {PREFIX}ISSUER")
         return self

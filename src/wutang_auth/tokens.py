@@ -111,7 +111,7 @@ class Tokens:
     def issue(
         self, *, user_id: int, session_id: UUID, generation: int, scopes: list[str], session_lifetime: float
     ) -> TokenPair:
-        """Two new tokens of this generation; neither outlives the session, which has `session_lifetime` seconds left."""
+        """Two new tokens of this generation; neither outlives the session, which has this many seconds left."""
         ring = self._ring
         now = int(self._clock())
         refresh_ttl = max(int(session_lifetime), 1)

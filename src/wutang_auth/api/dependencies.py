@@ -52,7 +52,8 @@ class BearerToken(SecurityBase):
         scheme, _, token = sent[0].decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             raise TokenMissing
-        return token.strip(" ")
+        stripped: str = token.strip(" ")
+        return stripped
 
 
 Token = Annotated[str, Depends(BearerToken())]

@@ -56,7 +56,7 @@ def allowed_methods(app: FastAPI, path: str) -> set[str]:
 
 
 def _table(app: FastAPI) -> dict[tuple[str, str], _Resolve]:
-    table = {}
+    table: dict[tuple[str, str], _Resolve] = {}
     for context in iter_route_contexts(app.routes):
         if not isinstance(context.original_route, APIRoute) or "{" in (context.path or "{"):
             continue

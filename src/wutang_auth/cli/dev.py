@@ -104,8 +104,9 @@ async def _demo_user(database_url: str, known_password: str | None) -> str:
     passwords = Passwords(workers=1, queue=1)
     try:
         credentials = await users.find_credentials(_DEMO_EMAIL)
-        if credentials is not None and known_password is not None:
-            if (await passwords.verify(known_password, credentials.password_hash)).matches:
+        if known_password is not None:
+            stored = None if credentials is None else credentials.password_hash
+            if (await passwords.verify(known_password, stored)).matches:
                 return known_password
         password = secrets.token_urlsafe(12)
         password_hash = await passwords.hash(password)

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from wutang_auth.repository import SessionRecord, UserRecord
 from wutang_auth.keys import rfc3339
+from wutang_auth.repository import SessionRecord, UserRecord
 
 
 def say(line: str) -> None:

@@ -5,7 +5,22 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import (
-    Boolean, Double, Interval, Text, Uuid, and_, bindparam, case, cast, delete, func, insert, or_, select, tuple_, update,
+    Boolean,
+    Double,
+    Interval,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
 )  # fmt: skip
 from sqlmodel import col
 
@@ -49,7 +64,7 @@ class SessionRecord:
     user_agent: str | None
 
 
-_this_session = and_(Session.user_id == bindparam("uid"), Session.id == bindparam("sid", type_=Uuid()))
+_this_session = and_(col(Session.user_id) == bindparam("uid"), col(Session.id) == bindparam("sid", type_=Uuid()))
 _lives = col(Session.expires_at) > func.now()
 _in_grace = (col(Session.rotated_at) + bindparam("grace", type_=Interval()) > func.now()).label("in_grace")
 
@@ -142,7 +157,7 @@ class SessionRepository:
     _END = Statement(
         delete(Session)
         .where(
-            Session.user_id == bindparam("uid"),
+            col(Session.user_id) == bindparam("uid"),
             or_(col(Session.id) == _own.c.id, bindparam("everywhere", type_=Boolean())),
         )
         .returning(col(Session.id), (col(Session.expires_at) <= func.now()).label("has_expired"))

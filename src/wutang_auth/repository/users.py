@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import Boolean, DateTime, Text, Uuid, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import ARRAY, Boolean, DateTime, Text, Uuid, bindparam, case, delete, func, insert, select, update
 from sqlmodel import col
 
 from wutang_auth.database import Database, Statement
@@ -160,7 +160,7 @@ class UserRepository:
             email=func.coalesce(bindparam("new_email", type_=Text()), col(User.email)),
             canonical_email=func.coalesce(bindparam("canonical", type_=Text()), col(User.canonical_email)),
             password_hash=func.coalesce(bindparam("new_hash", type_=Text()), col(User.password_hash)),
-            scopes=func.coalesce(bindparam("new_scopes", type_=col(User.scopes).type), col(User.scopes)),
+            scopes=func.coalesce(bindparam("new_scopes", type_=ARRAY(Text)), col(User.scopes)),
             email_verified_at=case(
                 (bindparam("clear_verified", type_=Boolean()), None),
                 else_=func.coalesce(

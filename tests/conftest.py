@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
-from support import Instance, running, with_database
+from support import SERVER, TEMPLATE, Instance, administer, running, temporary_database, with_database
 from wutang_auth import migrations
 from wutang_auth.embedded import EmbeddedPostgres
 from wutang_auth.keys import KeyRing
 from wutang_auth.settings import Settings, load
 
 _GIVEN = "WUTANG_TEST_DATABASE_URL"
-_SERVER = "WUTANG_TEST_SERVER"
-_TEMPLATE = "WUTANG_TEST_TEMPLATE"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,51 +27,39 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     if _GIVEN in os.environ:
-        os.environ[_SERVER] = os.environ[_GIVEN]
+        os.environ[SERVER] = os.environ[_GIVEN]
     else:
         directory = tempfile.TemporaryDirectory(prefix="wutang-test-")
         postgres = EmbeddedPostgres(Path(directory.name), durable=False, settings={"max_connections": "400"})
         postgres.start()
         config.add_cleanup(directory.cleanup)
         config.add_cleanup(postgres.stop)
-        os.environ[_SERVER] = postgres.url()
+        os.environ[SERVER] = postgres.url()
     template = f"wutang_test_{uuid4().hex[:12]}"
-    asyncio.run(_administer(f"CREATE DATABASE {template}"))
-    config.add_cleanup(lambda: asyncio.run(_administer(f"DROP DATABASE IF EXISTS {template} WITH (FORCE)")))
-    migrations.upgrade(with_database(os.environ[_SERVER], template))
-    os.environ[_TEMPLATE] = template
-
-
-async def _administer(statement: str) -> None:
-    connection = await asyncpg.connect(os.environ[_SERVER])
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+    asyncio.run(administer(f"CREATE DATABASE {template}"))
+    config.add_cleanup(lambda: asyncio.run(administer(f"DROP DATABASE IF EXISTS {template} WITH (FORCE)")))
+    migrations.upgrade(with_database(os.environ[SERVER], template))
+    os.environ[TEMPLATE] = template
 
 
 @pytest.fixture
 def server_url() -> str:
     """The PostgreSQL server of this run."""
-    return os.environ[_SERVER]
+    return os.environ[SERVER]
 
 
 @pytest.fixture
-async def database_url(server_url: str) -> AsyncIterator[str]:
+async def database_url() -> AsyncIterator[str]:
     """A database of this test's own, migrated and empty."""
-    name = f"wutang_test_{uuid4().hex[:12]}"
-    await _administer(f"CREATE DATABASE {name} TEMPLATE {os.environ[_TEMPLATE]}")
-    yield with_database(server_url, name)
-    await _administer(f"DROP DATABASE {name} WITH (FORCE)")
+    async with temporary_database() as url:
+        yield url
 
 
 @pytest.fixture
-async def empty_database_url(server_url: str) -> AsyncIterator[str]:
+async def empty_database_url() -> AsyncIterator[str]:
     """A database of this test's own without any schema."""
-    name = f"wutang_test_{uuid4().hex[:12]}"
-    await _administer(f"CREATE DATABASE {name}")
-    yield with_database(server_url, name)
-    await _administer(f"DROP DATABASE {name} WITH (FORCE)")
+    async with temporary_database(migrated=False) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

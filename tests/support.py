@@ -2,26 +2,32 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import sys
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx
+import jwt
 from fastapi import FastAPI
 from passlib.hash import argon2
 
 from wutang_auth.database import Database
+from wutang_auth.keys import KeyRing, SigningKey
 from wutang_auth.main import create_app
 from wutang_auth.repository import UserRecord, UserRepository
 from wutang_auth.settings import Settings
 
+SERVER = "WUTANG_TEST_SERVER"  # the variable with the URL of this run's PostgreSQL
+TEMPLATE = "WUTANG_TEST_TEMPLATE"  # the variable with the name of its migrated, empty database
 PASSWORD = "correct horse battery staple"
 _PASSWORD_HASH = argon2.using(type="ID", memory_cost=19456, time_cost=2, parallelism=1).hash(PASSWORD)
 
@@ -65,6 +71,55 @@ class Process:
         """SIGTERM, and the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return await asyncio.wait_for(self.process.wait(), 30)
+
+
+@dataclass
+class Forge:
+    """Signs anything with the service's own key, as no service would; by another library than the service's."""
+
+    key: SigningKey
+
+    def sign(self, header: bytes | dict[str, Any], claims: bytes | dict[str, Any]) -> str:
+        """A token of these two parts, whatever they are."""
+        signed = f"{encode_segment(header)}.{encode_segment(claims)}"
+        return f"{signed}.{self.signature(signed)}"
+
+    def signature(self, signed: str) -> str:
+        """The signature of this text."""
+        algorithm = jwt.get_algorithm_by_name(self.key.alg)
+        return encode_segment(algorithm.sign(signed.encode(), algorithm.from_jwk(json.dumps(self.key.private_jwk()))))
+
+    def changed(self, token: str, header: dict[str, Any] = {}, **claims: Any) -> str:  # noqa: B006 -- never changed
+        """A genuine token with other values, signed again; `...` leaves a member out."""
+        head, body, _ = token.split(".")
+        return self.sign(_merged(decode_segment(head), header), _merged(decode_segment(body), claims))
+
+
+def forge(settings: Settings) -> Forge:
+    """A forge with the key that signs for a service of these settings."""
+    return Forge(KeyRing.load(settings.keys_file).active)
+
+
+def _merged(document: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in {**document, **changes}.items() if value is not ...}
+
+
+@asynccontextmanager
+async def temporary_database(*, migrated: bool = True) -> AsyncIterator[str]:
+    """A new, empty database for as long as the block runs."""
+    name = f"wutang_test_{uuid4().hex[:12]}"
+    await administer(f"CREATE DATABASE {name}" + (f" TEMPLATE {os.environ[TEMPLATE]}" if migrated else ""))
+    yield with_database(os.environ[SERVER], name)
+    await administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def administer(statement: str) -> None:
+    """One statement for the server as a whole."""
+    connection = await asyncpg.connect(os.environ[SERVER])
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager
@@ -190,17 +245,13 @@ def with_database(url: str, name: str) -> str:
     return f"{before}/{name}{after or ''}"
 
 
-def encode_segment(value: bytes | dict[str, Any] | str) -> str:
+def encode_segment(value: bytes | dict[str, Any]) -> str:
     """A segment of a token."""
-    content = (
-        json.dumps(value).encode() if isinstance(value, dict) else value.encode() if isinstance(value, str) else value
-    )
+    content = json.dumps(value).encode() if isinstance(value, dict) else value
     return urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def decode_segment(segment: str) -> dict[str, Any]:
     """The JSON of a token's segment."""
-    from base64 import urlsafe_b64decode
-
     document: dict[str, Any] = json.loads(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
     return document

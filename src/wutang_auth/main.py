@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from wutang_auth import __version__, migrations
 from wutang_auth import settings as settings_module
-from wutang_auth.api import auth, envelope, health, response_code, well_known
+from wutang_auth.api import auth, docs, envelope, health, openapi, response_code, well_known
 from wutang_auth.api.edge import Edge
 from wutang_auth.api.routing import Shortcut, allowed_methods
 from wutang_auth.database import Database
@@ -36,6 +36,12 @@ _PRUNE_BATCH = 1000
 
 class _Application(FastAPI):
     """FastAPI with the edge outside of everything and the shortcut behind it."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, built once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi.build(self)
+        return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
         """The layers, outermost first: edge, CORS, shortcut, FastAPI."""
@@ -81,15 +87,14 @@ def _routed(settings: Settings) -> FastAPI:
         title="wutang-auth",
         version=__version__,
         lifespan=_lifespan,
-        docs_url=None,
-        redoc_url=None,
+        openapi_url=None,  # api/docs.py has the routes of the documentation
         redirect_slashes=False,
         root_path=settings.root_path,
     )
     app.state.settings = settings
     app.state.is_draining = False
     envelope.install(app, partial(allowed_methods, app))
-    for router in (auth.router, response_code.router, well_known.router, health.router):
+    for router in (auth.router, response_code.router, well_known.router, health.router, docs.router):
         app.include_router(router)
     return app
 

@@ -8,28 +8,59 @@ from starlette.responses import Response
 
 from wutang_auth.api.dependencies import AuthServiceDep, CurrentCaller, Token, parsed_body
 from wutang_auth.api.envelope import Envelope, ok
+from wutang_auth.api.openapi import refusals
 from wutang_auth.api.schemas import LoginBody, TokenPairBody, UserBody
+from wutang_auth.errors import InvalidCredentials, TooManyAttempts
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 
 
-@router.post("/login", operation_id="login", response_model=Envelope[TokenPairBody])
+@router.post(
+    "/login",
+    operation_id="login",
+    response_model=Envelope[TokenPairBody],
+    response_description="A session has begun.",
+    responses=refusals(InvalidCredentials, TooManyAttempts),
+)
 async def login(
     request: Request, service: AuthServiceDep, body: Annotated[LoginBody, Depends(parsed_body(LoginBody, form=True))]
 ) -> Response:
-    """Get a JWT via given credentials."""
+    """Get a JWT via given credentials.
+
+    通过登录信息获取JWT凭证
+
+    Begins a session and answers with its first two tokens. Whether it was the e-mail or the password that was wrong, or
+    the user that is disabled, is not told.
+    """
     pair = await service.login(body.email, body.password)
     return ok(request, TokenPairBody.of(pair))
 
 
-@router.put("/refresh", operation_id="refresh", response_model=Envelope[TokenPairBody])
+@router.put(
+    "/refresh",
+    operation_id="refresh",
+    response_model=Envelope[TokenPairBody],
+    response_description="The next two tokens.",
+)
 async def refresh(request: Request, service: AuthServiceDep, token: Token) -> Response:
-    """Refresh a token."""
+    """Refresh a token.
+
+    刷新token
+
+    Takes the refresh token; or the access token, valid or expired, for clients that keep one token only (a setting
+    forbids that). The same token once more within ten seconds is answered with another pair, in case an answer got
+    lost; later, it ends the session.
+    """
     pair = await service.refresh(token)
     return ok(request, TokenPairBody.of(pair))
 
 
-@router.delete("/logout", operation_id="logout", response_model=Envelope[None])
+@router.delete(
+    "/logout",
+    operation_id="logout",
+    response_model=Envelope[None],
+    response_description="The session has ended.",
+)
 async def logout(
     request: Request,
     service: AuthServiceDep,
@@ -37,12 +68,26 @@ async def logout(
     *,
     everywhere: Annotated[bool, Query(description="end all sessions of the user")] = False,
 ) -> Response:
-    """Log the user out (invalidate the token)."""
+    """Log the user out (Invalidate the token).
+
+    注销用户
+
+    Takes either token, an expired one of a live session too. From the answer on, every token of the session is refused,
+    everywhere.
+    """
     await service.logout(token, everywhere=everywhere)
     return ok(request)
 
 
-@router.get("/me", operation_id="me", response_model=Envelope[UserBody])
+@router.get(
+    "/me",
+    operation_id="me",
+    response_model=Envelope[UserBody],
+    response_description="Whose token it is.",
+)
 async def me(request: Request, caller: CurrentCaller) -> Response:
-    """Get the authenticated user."""
+    """Get the authenticated User.
+
+    获取通过身份验证的用户
+    """
     return ok(request, UserBody.of(caller.user))

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args, get_origin
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -42,12 +42,20 @@ class Envelope(BaseModel, Generic[T]):
     message: str = Field(description="the code's meaning")
     data: T
 
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """What the OpenAPI document calls it, and so the classes of generated clients: `UserEnvelope`."""
+        model = params[0]
+        if get_origin(model) is list:
+            return f"{get_args(model)[0].__name__.removesuffix('Body')}ListEnvelope"
+        return "EmptyEnvelope" if model in (None, type(None)) else f"{model.__name__.removesuffix('Body')}Envelope"
+
 
 class ErrorField(BaseModel):
     """One field that was not understood."""
 
-    field: str
-    message: str
+    field: str = Field(description="its name; `body` where the body as a whole is to blame", examples=["email"])
+    message: str = Field(description="what is wrong with it", examples=["必须填写"])
 
 
 class ErrorEnvelope(BaseModel):
@@ -55,13 +63,13 @@ class ErrorEnvelope(BaseModel):
 
     code: int = Field(description="one of the eight response codes")
     message: str = Field(description="the code's meaning; `Unauthenticated.` from the guard")
-    data: None = None
+    data: None
 
 
 class InvalidParametersEnvelope(ErrorEnvelope):
     """An answer to a request that was not understood."""
 
-    errors: list[ErrorField]
+    errors: list[ErrorField] = Field(description="empty where no field is to blame")
 
 
 def language(request: Request) -> Language:

@@ -1,6 +1,9 @@
 """Whether the process lives, and whether it can serve."""
 
+from typing import Literal
+
 from fastapi import APIRouter
+from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,15 +13,41 @@ from wutang_auth.errors import DatabaseUnavailable
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz", operation_id="healthz")
+class HealthBody(BaseModel):
+    """All is well."""
+
+    status: Literal["ok"]
+
+
+class UnavailableBody(BaseModel):
+    """Not ready to serve."""
+
+    status: Literal["unavailable"]
+    reason: str = Field(description="for people", examples=["database unavailable"])
+
+
+@router.get("/healthz", operation_id="healthz", response_model=HealthBody, response_description="It lives.")
 async def healthz() -> Response:
-    """The process lives."""
+    """Whether the process lives.
+
+    For whoever would start it anew if it did not. No envelope.
+    """
     return Response(b'{"status":"ok"}', media_type="application/json")
 
 
-@router.get("/readyz", operation_id="readyz")
+@router.get(
+    "/readyz",
+    operation_id="readyz",
+    response_model=HealthBody,
+    response_description="It can.",
+    responses={503: {"model": UnavailableBody, "description": "It cannot, for now."}},
+)
 async def readyz(request: Request) -> Response:
-    """It can serve: the database answers, its schema is at head, and it is not about to stop."""
+    """Whether it can serve.
+
+    For load balancers: the database answers, its schema is the one that this version needs, and the process is not
+    about to stop. No envelope.
+    """
     state = request.app.state
     try:
         revision = await state.schema.revision()

@@ -2,14 +2,14 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from wutang_auth import passwords
 from wutang_auth.emails import MAX_LENGTH, parse_email
-from wutang_auth.repository import SessionRecord, UserRecord
+from wutang_auth.repository import UserRecord
 from wutang_auth.tokens import TokenPair
 
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
@@ -33,9 +33,17 @@ def _rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-Email = Annotated[str, AfterValidator(_email), Field(max_length=MAX_LENGTH + 64)]
-SentPassword = Annotated[str, AfterValidator(_fit_for_text), Field(min_length=1, max_length=passwords.MAX_LENGTH)]
-Moment = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str)]
+Email = Annotated[str, AfterValidator(_email), Field(max_length=MAX_LENGTH + 64, json_schema_extra={"format": "email"})]
+SentPassword = Annotated[
+    str,
+    AfterValidator(_fit_for_text),
+    Field(min_length=1, max_length=passwords.MAX_LENGTH, json_schema_extra={"format": "password"}),
+]
+Moment = Annotated[
+    datetime,
+    PlainSerializer(_rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T08:00:00Z"]}, "serialization"),
+]
 
 
 class RequestBody(BaseModel):
@@ -54,10 +62,16 @@ class LoginBody(RequestBody):
 class TokenPairBody(BaseModel):
     """Two tokens of one session."""
 
-    access_token: str = Field(description="a JWT (RFC 9068), for `Authorization: Bearer`")
-    token_type: str = Field("bearer", examples=["bearer"])
+    access_token: str = Field(
+        description="a JWT (RFC 9068), for `Authorization: Bearer`",
+        examples=["eyJ0eXAiOiJhdCtqd3QifQ.e30.c2lnbmF0dXJl"],
+    )
+    token_type: Literal["bearer"]
     expires_in: int = Field(description="seconds until the access token expires", examples=[3600])
-    refresh_token: str = Field(description="a JWT that only `PUT /api/auth/refresh` and logout take")
+    refresh_token: str = Field(
+        description="a JWT that only `PUT /api/auth/refresh` and logout take",
+        examples=["eyJ0eXAiOiJydCtqd3QifQ.e30.c2lnbmF0dXJl"],
+    )
     refresh_expires_in: int = Field(description="seconds until the session ends", examples=[1209600])
 
     @classmethod
@@ -79,8 +93,8 @@ class UserBody(BaseModel):
     name: str = Field(examples=["Demo"])
     email: str = Field(examples=["demo@wutang.example"])
     email_verified_at: Moment | None
-    scopes: list[str] = Field(examples=[["users:read"]])
-    disabled: bool
+    scopes: list[str] = Field(description="what the user may do", examples=[["users:read"]])
+    disabled: bool = Field(description="a disabled user cannot log in", examples=[False])
     created_at: Moment
     updated_at: Moment
 

@@ -1,9 +1,11 @@
 """What other services read to verify tokens by themselves."""
 
 from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import to_json
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 router = APIRouter(tags=["keys"])
 
@@ -11,7 +13,59 @@ router = APIRouter(tags=["keys"])
 _CACHE = {"Cache-Control": "public, max-age=300"}
 
 
-@router.get("/.well-known/jwks.json", operation_id="jwks")
+class JwkBody(BaseModel):
+    """A public key (RFC 7517 section 4, RFC 7518 section 6); which further members it has follows from `kty`."""
+
+    kty: str
+    use: str
+    alg: str
+    kid: str = Field(description="the key's RFC 7638 thumbprint, as in the header of each token that it signed")
+    crv: str | SkipJsonSchema[None] = Field(None, description="of an EC key, as `x` and `y`")
+    x: str | SkipJsonSchema[None] = None
+    y: str | SkipJsonSchema[None] = None
+    n: str | SkipJsonSchema[None] = Field(None, description="of an RSA key, as `e`")
+    e: str | SkipJsonSchema[None] = None
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kty": "EC",
+                    "use": "sig",
+                    "alg": "ES256",
+                    "kid": "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U",
+                    "crv": "P-256",
+                    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+                }
+            ]
+        }
+    )
+
+
+class JwkSetBody(BaseModel):
+    """A JWK Set (RFC 7517 section 5)."""
+
+    keys: list[JwkBody]
+
+
+class JwkSetResponse(JSONResponse):
+    """The media type of RFC 7517 section 8.5."""
+
+    media_type = "application/jwk-set+json"
+
+
+@router.get(
+    "/.well-known/jwks.json",
+    operation_id="jwks",
+    response_model=JwkSetBody,
+    response_class=JwkSetResponse,
+    response_description="A JWK Set.",
+)
 async def jwks(request: Request) -> Response:
-    """The public keys (RFC 7517)."""
-    return Response(to_json(request.app.state.key_ring.jwks()), 200, _CACHE, "application/jwk-set+json")
+    """The public keys.
+
+    A JWK Set (RFC 7517) of every key that may have signed a token still alive, and of the next one. Take the key that
+    the token's `kid` names, and ask again when there is none, at most every five minutes. No envelope.
+    """
+    return Response(to_json(request.app.state.key_ring.jwks()), 200, _CACHE, JwkSetResponse.media_type)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -29,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if _GIVEN in os.environ:
         os.environ[SERVER] = os.environ[_GIVEN]
     else:
-        directory = tempfile.TemporaryDirectory(prefix="wutang-test-")
+        directory = tempfile.TemporaryDirectory(prefix="wutang-test-", dir=_memory())
         postgres = EmbeddedPostgres(Path(directory.name), durable=False, settings={"max_connections": "400"})
         postgres.start()
         config.add_cleanup(directory.cleanup)
@@ -40,6 +41,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: asyncio.run(administer(f"DROP DATABASE IF EXISTS {template} WITH (FORCE)")))
     migrations.upgrade(with_database(os.environ[SERVER], template))
     os.environ[TEMPLATE] = template
+
+
+def _memory() -> str | None:
+    """A directory that is kept in memory, where there is one with room: a database is made there ten times as fast."""
+    memory = Path("/dev/shm")
+    has_room = memory.is_dir() and shutil.disk_usage(memory).free > 2 * 2**30
+    return str(memory) if has_room and os.access(memory, os.W_OK) else None
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -73,6 +73,7 @@ class Database:
         statement_timeout: float = 2.0,
         pool_timeout: float = 1.0,
         prepare: bool = True,
+        server_settings: Mapping[str, str] = {},
     ) -> None:
         self._url = url
         self._size = size
@@ -80,6 +81,7 @@ class Database:
         self._statement_timeout = statement_timeout
         self._pool_timeout = pool_timeout
         self._prepare = prepare
+        self._server_settings = {"application_name": "wutang-auth", **server_settings}
         self._idle: list[_Connection] = []
         self._waiting: deque[asyncio.Future[_Connection | None]] = deque()
         self._open = 0
@@ -143,16 +145,16 @@ class Database:
         # its synchronous standby would become visible without being safe
         timer = asyncio.get_running_loop().call_later(self._statement_timeout, raw.terminate)
         try:
-            if not self._prepare:
-                rows: list[asyncpg.Record] = await raw.fetch(statement.sql, *statement.arguments(given))
-                return rows
-            prepared = connection.prepared.get(statement)
-            if prepared is None:
-                prepared = connection.prepared[statement] = await raw.prepare(statement.sql)
-            rows = await prepared.fetch(*statement.arguments(given))
-            return rows
+            if self._prepare:
+                prepared = connection.prepared.get(statement)
+                if prepared is None:
+                    prepared = connection.prepared[statement] = await raw.prepare(statement.sql)
+                rows: list[asyncpg.Record] = await prepared.fetch(*statement.arguments(given))
+            else:
+                rows = await raw.fetch(statement.sql, *statement.arguments(given))
         finally:
             timer.cancel()
+        return rows
 
     async def _acquire(self) -> _Connection:
         while self._idle:
@@ -190,7 +192,7 @@ class Database:
                 raw = await asyncpg.connect(
                     self._url,
                     statement_cache_size=100 if self._prepare else 0,
-                    server_settings={"application_name": "wutang-auth"},
+                    server_settings=self._server_settings,
                 )
         except BaseException as error:
             self._open -= 1

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,18 @@ from wutang_auth.api import auth, docs, envelope, health, openapi, response_code
 from wutang_auth.api.edge import Edge
 from wutang_auth.api.routing import Shortcut, allowed_methods
 from wutang_auth.database import Database
-from wutang_auth.errors import DatabaseUnavailable
+from wutang_auth.errors import DatabaseUnavailable, Overloaded
 from wutang_auth.keys import KeyRing, KeyRingError
 from wutang_auth.passwords import Passwords
-from wutang_auth.repository import SchemaRepository, SessionRepository, UserRepository
+from wutang_auth.repository import AttemptRepository, SchemaRepository, SessionRepository, UserRepository
 from wutang_auth.service import AuthService
 from wutang_auth.settings import Settings, SettingsError
+from wutang_auth.throttle import Throttle
 from wutang_auth.tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
+_COUNTER_CONNECTIONS = 4
 _KEYS_POLL = 2.0
 _PRUNE_INTERVAL = 600.0
 _PRUNE_BATCH = 1000
@@ -103,13 +105,16 @@ def _routed(settings: Settings) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     settings: Settings = state.settings
-    database = Database(
-        settings.database_url.get_secret_value(),
-        size=settings.db_pool_size,
-        connect_timeout=settings.db_connect_timeout,
-        statement_timeout=settings.db_statement_timeout,
-        pool_timeout=settings.db_pool_timeout,
-        prepare=settings.db_prepared_statements,
+    database = _database(settings, settings.db_pool_size)
+    # a few connections of its own: a storm of logins finds no others to hold, and its counters need not wait for disks
+    counters = _database(settings, _COUNTER_CONNECTIONS, synchronous_commit="off")
+    attempts = AttemptRepository(counters)
+    throttle = Throttle(
+        attempts,
+        account_free=settings.throttle_account_free,
+        address_free=settings.throttle_address_free,
+        max_wait=settings.throttle_max_wait,
+        forget=settings.throttle_forget,
     )
     passwords = Passwords(workers=settings.hash_workers, queue=settings.hash_queue)
     tokens = Tokens(settings, state.key_ring)
@@ -121,6 +126,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         sessions=sessions,
         tokens=tokens,
         passwords=passwords,
+        throttle=throttle,
         session_ttl=settings.refresh_ttl,
         refresh_with_access_token=settings.refresh_with_access_token,
     )
@@ -131,7 +137,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
     background = [
         asyncio.create_task(_follow_keys(settings.keys_file, use)),
-        asyncio.create_task(_prune(sessions)),
+        asyncio.create_task(_prune(sessions, throttle)),
+        asyncio.create_task(_calibrate(state.auth_service)),
     ]
     # what was made until here lives as long as the process: the collector need not look at it again
     gc.collect()
@@ -143,7 +150,20 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         passwords.close()
+        await counters.close()
         await database.close()
+
+
+def _database(settings: Settings, size: int, **server_settings: str) -> Database:
+    return Database(
+        settings.database_url.get_secret_value(),
+        size=size,
+        connect_timeout=settings.db_connect_timeout,
+        statement_timeout=settings.db_statement_timeout,
+        pool_timeout=settings.db_pool_timeout,
+        prepare=settings.db_prepared_statements,
+        server_settings=server_settings,
+    )
 
 
 async def _follow_keys(path: Path, use: Callable[[KeyRing], None]) -> None:
@@ -172,12 +192,18 @@ def _fingerprint(path: Path) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
-async def _prune(sessions: SessionRepository) -> None:
-    """Delete sessions past their lifetime, a little at a time."""
+async def _prune(sessions: SessionRepository, throttle: Throttle) -> None:
+    """Delete sessions past their lifetime and old attempts, a little at a time."""
     while True:
         await asyncio.sleep(_PRUNE_INTERVAL)
-        try:
-            while await sessions.prune(_PRUNE_BATCH) == _PRUNE_BATCH:  # noqa: ASYNC110 -- a pause, no polling
-                await asyncio.sleep(0.1)
-        except DatabaseUnavailable:
-            logger.warning("could not prune sessions; will try again later")
+        for prune in (sessions.prune, throttle.prune):
+            try:
+                while await prune(_PRUNE_BATCH) == _PRUNE_BATCH:  # noqa: ASYNC110 -- a pause, no polling
+                    await asyncio.sleep(0.1)
+            except DatabaseUnavailable:
+                logger.warning("could not prune; will try again later")
+
+
+async def _calibrate(service: AuthService) -> None:
+    with suppress(DatabaseUnavailable, Overloaded):
+        await service.calibrate()

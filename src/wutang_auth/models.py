@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, DateTime, ForeignKey, Identity, Index, Integer, Text, text
+from sqlalchemy import ARRAY, BigInteger, DateTime, ForeignKey, Identity, Index, Integer, LargeBinary, Text, text
 from sqlalchemy import Uuid as UuidType
 from sqlmodel import Column, Field, SQLModel
 
@@ -61,3 +61,28 @@ class Session(SQLModel, table=True):
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     ip: str | None = Field(sa_column=Column(Text, nullable=True))
     user_agent: str | None = Field(sa_column=Column(Text, nullable=True))
+
+
+class Attempt(SQLModel, table=True):
+    """How often a password was tried lately, for one account, one address, or one account from one address.
+
+    Keys are digests, so that what people type into the wrong field is not kept.
+    """
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        Index("ix_attempts_last_at", "last_at"),
+        {"postgresql_with": {"fillfactor": "70", "autovacuum_vacuum_scale_factor": "0.05"}},
+    )
+
+    key: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    attempts: int = Field(sa_column=Column(BigInteger, nullable=False))
+    """All since the last success, refused ones too."""
+    failures: int = Field(sa_column=Column(Integer, nullable=False))
+    """Those that were let through to the password."""
+    turn: int = Field(sa_column=Column(BigInteger, nullable=False))
+    """A random number of the attempt that was let through last: how an attempt sees that it was the one."""
+    last_at: datetime = Field(sa_column=_moment())
+    free_at: datetime = Field(sa_column=_moment())
+    """When the next one is let through."""
+    succeeded_at: datetime | None = Field(sa_column=_moment(nullable=True))

@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import threading
+import time
 import unicodedata
 from collections import deque
 from collections.abc import Callable
@@ -38,10 +39,13 @@ _MAX_ARGON2_LANES = 64
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a password matches a stored hash, and the hash to store instead where that one is outdated."""
+    """Whether a password matches a stored hash."""
 
     matches: bool
+    seconds: float
+    """What the comparison cost, in seconds of processor time."""
     upgraded_hash: str | None = field(default=None, repr=False)
+    """The hash to store instead, where that one is outdated."""
 
 
 class Passwords:
@@ -57,16 +61,31 @@ class Passwords:
         self._running = 0
         self._queue: deque[asyncio.Future[None]] = deque()
         self._threads = ThreadPoolExecutor(workers, "hash", initializer=_yield_to_the_event_loop)
+        self._slowest = 0.0
         self._nobodys_hash = _ARGON2ID.hash(secrets.token_urlsafe(32))
 
     async def hash(self, password: str) -> str:
         """The hash of a new password, as it is stored."""
         return await self._run(_hash, password)
 
-    async def verify(self, password: str, stored_hash: str | None) -> Verdict:
+    async def verify(self, password: str, stored_hash: str | None, *, may_upgrade: bool = False) -> Verdict:
         """Compare; without a stored hash the answer is no, after as much work."""
         # SECURITY: an unknown e-mail costs one hash too
-        return await self._run(_verify, password, stored_hash or self._nobodys_hash)
+        verdict = await self._run(_verify, password, stored_hash or self._nobodys_hash, may_upgrade)
+        self._slowest = max(self._slowest, verdict.seconds)
+        return verdict
+
+    async def even_out(self, verdict: Verdict) -> None:
+        """Wait until a refusal has taken as long as with the slowest stored hash that was met.
+
+        SECURITY: otherwise accounts whose hash is from another system are known by their time
+        """
+        await asyncio.sleep(self._slowest - verdict.seconds)
+
+    def ensure_room(self) -> None:
+        """Raise what `verify` would raise now, before anything else is done for nothing."""
+        if self._running >= self._workers and len(self._queue) >= self._queue_limit:
+            raise Overloaded("the queue for password hashing is full")
 
     def close(self) -> None:
         """Let the threads end; what still waits is dropped."""
@@ -84,8 +103,7 @@ class Passwords:
         if self._running < self._workers:
             self._running += 1
             return
-        if len(self._queue) >= self._queue_limit:
-            raise Overloaded("the queue for password hashing is full")
+        self.ensure_room()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
         try:
@@ -111,16 +129,17 @@ def _hash(password: str) -> str:
     return hashed
 
 
-def _verify(password: str, stored_hash: str) -> Verdict:
+def _verify(password: str, stored_hash: str, may_upgrade: bool) -> Verdict:
+    begun = time.thread_time()
     try:
         matches = _matches(password, stored_hash)
     except (ValueError, TypeError):  # libpass's errors are all ValueError or TypeError
         logger.error("a stored password hash cannot be used: unknown form or absurd cost")
         _hash(password)  # SECURITY: such an account takes as long as any other
-        return Verdict(matches=False)
-    if not matches:
-        return Verdict(matches=False)
-    return Verdict(True, _hash(password) if _is_outdated(stored_hash) else None)
+        matches = False
+    seconds = time.thread_time() - begun
+    upgrade = matches and may_upgrade and _is_outdated(stored_hash)
+    return Verdict(matches, seconds, _hash(password) if upgrade else None)
 
 
 def _matches(password: str, stored_hash: str) -> bool:

@@ -92,6 +92,16 @@ class Settings(BaseSettings):
     db_prepared_statements: bool = Field(
         default=True, description="off behind a PgBouncer before 1.21 in transaction mode"
     )
+    throttle_account_free: int = Field(
+        10, ge=1, le=100, description="failed logins of an account before each doubles the wait"
+    )
+    throttle_address_free: int = Field(
+        100, ge=1, le=1_000_000, description="failed logins from a client address before each doubles the wait"
+    )
+    throttle_max_wait: int = Field(3600, ge=1, le=86_400, description="the longest such wait")
+    throttle_forget: int = Field(
+        86_400, ge=60, le=2_592_000, description="without an attempt for so long, counting begins anew"
+    )
     hash_workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,

@@ -1,11 +1,15 @@
 """Every SQL statement of the program, one file a table."""
 
+from wutang_auth.repository.attempts import Admission, AttemptRepository, Limit
 from wutang_auth.repository.schema import SchemaRepository
 from wutang_auth.repository.sessions import Rotation, SessionRecord, SessionRepository, SessionState
 from wutang_auth.repository.users import Credentials, UserChange, UserRecord, UserRepository
 
 __all__ = [
+    "Admission",
+    "AttemptRepository",
     "Credentials",
+    "Limit",
     "Rotation",
     "SchemaRepository",
     "SessionRecord",

@@ -1,5 +1,6 @@
 """The statements on `users`."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -51,6 +52,9 @@ class UserChange:
     clear_email_verified_at: bool = False
 
 
+# of `$2y$12$…` and `$argon2id$v=19$m=65536,t=4,p=1$…`, all but salt and checksum
+_FORM_AND_COST = re.compile(r"\$2[aby]\$\d\d\$|\$argon2[^$]*\$(?:v=\d+\$)?[^$]*\$")
+
 USER_COLUMNS = (
     col(User.id), col(User.name), col(User.email), col(User.email_verified_at), col(User.scopes), col(User.disabled_at),
     col(User.created_at), col(User.updated_at),
@@ -74,6 +78,13 @@ class UserRepository:
         """What to compare a login with, whatever the e-mail's case or Unicode form."""
         row = await self._database.fetchrow(self._CREDENTIALS, canonical=canonical_email(email))
         return None if row is None else Credentials(*row)
+
+    _HASHES = Statement(select(col(User.password_hash)).order_by(col(User.id)).limit(1000))
+
+    async def sample_hashes(self) -> list[str]:
+        """One stored hash of each form and cost, as far as the oldest thousand users tell."""
+        hashes = [str(row[0]) for row in await self._database.fetch(self._HASHES)]
+        return list({match[0]: match.string for match in map(_FORM_AND_COST.match, hashes) if match}.values())
 
     _UPGRADE_HASH = Statement(
         update(User)

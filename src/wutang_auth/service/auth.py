@@ -7,12 +7,13 @@ from wutang_auth import audit
 from wutang_auth.errors import (
     InvalidCredentials,
     NotFound,
+    Overloaded,
     SessionEnded,
     TokenExpired,
-    TokenInvalid,
+    TooManyAttempts,
     WrongCurrentPassword,
 )
-from wutang_auth.passwords import Passwords
+from wutang_auth.passwords import Passwords, Verdict
 from wutang_auth.repository import (
     Credentials,
     SessionRecord,
@@ -21,6 +22,7 @@ from wutang_auth.repository import (
     UserRecord,
     UserRepository,
 )
+from wutang_auth.throttle import Attempt, Throttle
 from wutang_auth.tokens import Kind, TokenPair, Tokens
 
 
@@ -42,6 +44,7 @@ class AuthService:
         sessions: SessionRepository,
         tokens: Tokens,
         passwords: Passwords,
+        throttle: Throttle,
         session_ttl: int,
         refresh_with_access_token: bool,
     ) -> None:
@@ -49,6 +52,7 @@ class AuthService:
         self._sessions = sessions
         self._tokens = tokens
         self._passwords = passwords
+        self._throttle = throttle
         self._session_ttl = session_ttl
         self._refreshable: tuple[Kind, ...] = ("refresh", "access") if refresh_with_access_token else ("refresh",)
 
@@ -57,12 +61,15 @@ class AuthService:
 
         Raises:
             InvalidCredentials: unknown user, wrong password or disabled user; which, is not told.
+            TooManyAttempts: the account or the address has to wait.
+            Overloaded: too many passwords wait to be hashed.
         """
+        attempt = await self._admit(email)
+        session_id = uuid4()
+        origin = audit.origin.get()
         # twice at most: another login may upgrade the stored hash between our look at it and the new session
         for _ in range(2):
-            credentials = await self._verified_credentials(email, password)
-            session_id = uuid4()
-            origin = audit.origin.get()
+            credentials = await self._verified_credentials(email, password, attempt)
             begun = await self._sessions.create(
                 user_id=credentials.user_id,
                 session_id=session_id,
@@ -71,6 +78,7 @@ class AuthService:
                 user_agent=origin.user_agent,
             )
             if begun:
+                await self._throttle.forgive(attempt)
                 audit.record("login", user_id=credentials.user_id, session_id=session_id)
                 return self._tokens.issue(
                     user_id=credentials.user_id,
@@ -177,22 +185,40 @@ class AuthService:
 
         Raises:
             WrongCurrentPassword: the password to be replaced is another one.
+            TooManyAttempts: the account or the address has to wait.
+            Overloaded: too many passwords wait to be hashed.
         """
+        attempt = await self._admit(caller.user.email)
         credentials = await self._users.find_credentials(caller.user.email)
-        verdict = await self._passwords.verify(current_password, credentials.password_hash if credentials else None)
+        verdict = await self._compare(current_password, credentials, attempt)
         if not verdict.matches:
             audit.record("password_change_failed", user_id=caller.user.id, reason="wrong current password")
             raise WrongCurrentPassword
+        await self._throttle.forgive(attempt)
         new_hash = await self._passwords.hash(new_password)
         await self._users.update(caller.user.id, UserChange(password_hash=new_hash), keep_session=caller.session_id)
         audit.record("password_changed", user_id=caller.user.id, session_id=caller.session_id)
 
-    async def _verified_credentials(self, email: str, password: str) -> Credentials:
+    async def calibrate(self) -> None:
+        """Meet one stored hash of each cost, so that refusals are even from the first one on."""
+        for stored_hash in await self._users.sample_hashes():
+            await self._passwords.verify("calibration", stored_hash)
+
+    async def _admit(self, email: str) -> Attempt:
+        self._passwords.ensure_room()
+        try:
+            return await self._throttle.admit(email, audit.origin.get().ip)
+        except TooManyAttempts:
+            audit.record("login_failed", reason="too many attempts")
+            raise
+
+    async def _verified_credentials(self, email: str, password: str, attempt: Attempt) -> Credentials:
         credentials = await self._users.find_credentials(email)
-        verdict = await self._passwords.verify(password, credentials.password_hash if credentials else None)
+        verdict = await self._compare(password, credentials, attempt)
         if credentials is None or not verdict.matches or credentials.is_disabled:
             reason = "unknown e-mail" if credentials is None else "disabled" if verdict.matches else "wrong password"
             audit.record("login_failed", user_id=credentials.user_id if credentials else None, reason=reason)
+            await self._passwords.even_out(verdict)
             raise InvalidCredentials
         if verdict.upgraded_hash is None:
             return credentials
@@ -200,3 +226,12 @@ class AuthService:
             credentials.user_id, verified_hash=credentials.password_hash, new_hash=verdict.upgraded_hash
         )
         return replace(credentials, password_hash=verdict.upgraded_hash) if upgraded else credentials
+
+    async def _compare(self, password: str, credentials: Credentials | None, attempt: Attempt) -> Verdict:
+        stored_hash = None if credentials is None else credentials.password_hash
+        may_upgrade = credentials is not None and not credentials.is_disabled
+        try:
+            return await self._passwords.verify(password, stored_hash, may_upgrade=may_upgrade)
+        except Overloaded:
+            await self._throttle.refund(attempt)  # not looked at is not failed
+            raise

@@ -1,0 +1,102 @@
+"""Slows down guessing, by account and by client address.
+
+An attempt is counted before its password is looked at, so that a burst counts exactly. Some failures are free, then
+each doubles the wait. What is refused while waiting does not prolong the wait: nobody can be locked out for ever by
+others. An account that lately succeeded from an address is counted for that address alone, so that its owner gets in
+while strangers hammer on it; and an address that is refused is not counted for the account.
+"""
+
+import ipaddress
+import math
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+
+from wutang_auth.emails import canonical_email
+from wutang_auth.errors import TooManyAttempts
+from wutang_auth.repository import Admission, AttemptRepository, Limit
+
+# NIST SP 800-63B-4 section 3.2.2: at most 100 failures in a row
+_MOST_FAILURES = 100
+_MEMORY = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt that was let through."""
+
+    account: bytes
+    address: bytes
+    both: bytes
+    known_address: bool
+
+
+class Throttle:
+    """Counts attempts and makes guessers wait."""
+
+    def __init__(
+        self,
+        attempts: AttemptRepository,
+        *,
+        account_free: int,
+        address_free: int,
+        max_wait: int,
+        forget: int,
+    ) -> None:
+        self._attempts = attempts
+        self._account = Limit(account_free, timedelta(seconds=max_wait), timedelta(seconds=forget), _MOST_FAILURES)
+        self._address = Limit(address_free, timedelta(seconds=max_wait), timedelta(seconds=forget))
+
+    async def admit(self, email: str, ip: str | None) -> Attempt:
+        """Count an attempt on this account from this address.
+
+        Raises:
+            TooManyAttempts: it has to wait; the password must not be looked at.
+        """
+        account, address, both = _keys(email, ip)
+        turn = secrets.randbits(62) + 1
+        _check(await self._attempts.count(address, self._address, turn=turn))
+        admission = await self._attempts.count(account, self._account, turn=turn, known_key=both, memory=_MEMORY)
+        _check(admission)
+        return Attempt(account, address, both, admission.known_address)
+
+    async def forgive(self, attempt: Attempt) -> None:
+        """The password was right: clear the account, and do not count this attempt for the address."""
+        await self._attempts.remember(attempt.both)
+        await self._attempts.forgive(cleared=attempt.account, refunded=[attempt.address])
+
+    async def refund(self, attempt: Attempt) -> None:
+        """The password was not looked at: do not count this attempt at all."""
+        account = attempt.both if attempt.known_address else attempt.account
+        await self._attempts.forgive(refunded=[account, attempt.address])
+
+    async def prune(self, batch: int) -> int:
+        """Delete some rows that no longer matter."""
+        return await self._attempts.prune(_MEMORY, batch)
+
+
+def _check(admission: Admission) -> None:
+    if not admission.admitted:
+        raise TooManyAttempts(max(1, math.ceil(admission.wait)))
+
+
+def _keys(email: str, ip: str | None) -> tuple[bytes, bytes, bytes]:
+    account = canonical_email(email)
+    address = _network(ip)
+    return _digest("account", account), _digest("address", address), _digest("both", account, address)
+
+
+def _network(ip: str | None) -> str:
+    """The address, or for IPv6 its /64, of which one subscriber has all (RFC 6177)."""
+    try:
+        address = ipaddress.ip_address(ip or "")
+    except ValueError:
+        return ""
+    if address.version == 6:
+        return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
+    return str(address)
+
+
+def _digest(*parts: str) -> bytes:
+    return sha256("\0".join(parts).encode()).digest()[:16]

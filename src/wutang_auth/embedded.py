@@ -36,6 +36,7 @@ from urllib.parse import quote
 
 _NAME = "wutang"  # of the superuser and of the database
 _SOCKET_NAME = ".s.PGSQL.5432"
+_SSL_REQUEST = bytes.fromhex("00000008 04d2162f")  # the shortest question (PostgreSQL, Message Formats)
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.005
 _STOP_SECONDS = {signal.SIGINT: 15.0, signal.SIGQUIT: 5.0, signal.SIGKILL: 5.0}  # fast, immediate, not its choice
@@ -145,10 +146,12 @@ class EmbeddedPostgres:
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(1)
                 client.connect(str(socket_dir / _SOCKET_NAME))
+                client.sendall(_SSL_REQUEST)
+                # The last children of a killed server may hold its socket, and its postmaster.pid says "ready" still
+                answers = client.recv(1) != b""
         except OSError:
             return False
-        # Read after the connection: before it, postmaster.pid could be that of a server which was killed
-        if self._ready_pid() is None:
+        if not answers or self._ready_pid() is None:
             return False
         self.attached, self._socket_dir = True, socket_dir
         return True

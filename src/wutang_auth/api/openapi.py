@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from pydantic_core import from_json
 from starlette.requests import Request
+from starlette.responses import Response
 
 from wutang_auth import errors
 from wutang_auth.api.code_samples import code_samples
@@ -314,20 +315,19 @@ def _refusal_response(error: type[AuthError]) -> Document:
     headers = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
     examples: Document = {}
     for instance in _INSTANCES[error]:
-        spoken_before = None
-        for language, name in (("zh", "默认"), ("en", "Accept-Language: en")):
-            request = Request({"type": "http", "headers": [(b"accept-language", language.encode())]})
-            answer = refusal(request, instance)
-            value = from_json(bytes(answer.body))
-            if value == spoken_before:
-                continue
-            spoken_before = value
-            key = f"{type(instance).__name__}_{language}"
-            examples[key] = {"summary": f"{instance.code.number} · {name}", "value": value}
-            if "retry-after" in answer.headers:
-                headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
-            if "www-authenticate" in answer.headers:
-                headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WwwAuthenticate"}
+        answers = {language: _answer(instance, language) for language in ("zh", "en")}
+        if "retry-after" in answers["zh"].headers:
+            headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+        if "www-authenticate" in answers["zh"].headers:
+            headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WwwAuthenticate"}
+        chinese, english = (from_json(bytes(answer.body)) for answer in answers.values())
+        name = type(instance).__name__
+        examples[name] = {"summary": str(instance.code.number), "value": chinese}
+        if english != chinese:
+            examples[f"{name}InEnglish"] = {
+                "summary": f"{instance.code.number}, Accept-Language: en",
+                "value": english,
+            }
     model = InvalidParametersEnvelope if issubclass(error, errors.InvalidParameters) else ErrorEnvelope
     return {
         "description": _when(error),
@@ -336,3 +336,7 @@ def _refusal_response(error: type[AuthError]) -> Document:
             "application/json": {"schema": {"$ref": _SCHEMA.format(model=model.__name__)}, "examples": examples}
         },
     }
+
+
+def _answer(error: AuthError, language: str) -> Response:
+    return refusal(Request({"type": "http", "headers": [(b"accept-language", language.encode())]}), error)

@@ -1,0 +1,185 @@
+// In a real browser: log in on the page, ask who one is, log out, be refused. Takes the screenshots of the README, too.
+//
+//     node browser.mjs BASE_URL EMAIL PASSWORD NAME [FOLDER for screenshots]
+
+import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
+
+const [baseUrl, email, password, name, folder] = process.argv.slice(2);
+const origin = new URL(baseUrl).origin;
+const problems = [];
+let refusalsToCome = 0;
+
+const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    // as root there is no sandbox; the rest keeps the browser from talking to anyone by itself
+    args: [
+        "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync",
+    ],
+});
+const deadline = setTimeout(() => {
+    console.error("browser: not done after two minutes");
+    process.exit(1);
+}, 120_000);
+
+try {
+    const page = await watchedPage();
+    await tryItOut(page);
+    await page.close();
+    await readTheReference();
+    await closeTheNetwork();
+    assert.deepEqual(problems, []);
+    console.log("browser: logged in, was somebody, logged out, was nobody; no error, no violation, no other host");
+} finally {
+    clearTimeout(deadline);
+    await browser.close();
+}
+
+/** A page on which every error, violation and foreign request is a problem. */
+async function watchedPage() {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "zh-CN" });
+    const page = await context.newPage();
+    page.setDefaultTimeout(20_000);
+    await page.addInitScript(() =>
+        document.addEventListener("securitypolicyviolation", (event) =>
+            console.error(`violation: ${event.violatedDirective} ${event.blockedURI}`),
+        ),
+    );
+    page.on("console", (message) => {
+        // the network's own line about the one refusal that is wanted
+        const isWanted = /^Failed to load resource: .* 401 \(/.test(message.text()) && refusalsToCome-- > 0;
+        if (["error", "warning"].includes(message.type()) && !isWanted) problems.push(message.text());
+    });
+    page.on("pageerror", (error) => problems.push(String(error)));
+    page.on("request", (request) => {
+        if (!request.url().startsWith(`${origin}/`) && !request.url().startsWith("data:")) problems.push(request.url());
+    });
+    page.on("requestfailed", (request) => problems.push(`${request.url()}: ${request.failure()?.errorText}`));
+    page.on("response", (response) => {
+        if (response.status() >= 400 && response.status() !== 401) problems.push(`${response.url()}: ${response.status()}`);
+    });
+    return page;
+}
+
+async function tryItOut(page) {
+    await page.goto(`${baseUrl}/docs`);
+    const login = await openOperation(page, "login");
+    await login.locator("textarea.body-param__text").fill(JSON.stringify({ email, password }, null, 2));
+    assert.equal((await execute(login)).code, 20001);
+    await page.locator("#session", { hasText: /^logged in/ }).waitFor();
+
+    const me = await openOperation(page, "me");
+    const user = (await execute(me)).data;
+    assert.equal(user.email, email);
+    assert.equal(user.name, name);
+    assert.equal(await statusOf(me), "200");
+    await me.locator(".live-responses-table").getByText(`"${name}"`).waitFor();
+    await screenshot(page, "swagger-ui.png", me);
+
+    // a refresh replaces the tokens: the page goes on working, with another token than before
+    const before = await authorization(me);
+    const refresh = await openOperation(page, "refresh");
+    assert.equal((await execute(refresh)).code, 20001);
+    assert.equal((await execute(me)).data.name, name);
+    assert.notEqual(await authorization(me), before);
+
+    const logout = await openOperation(page, "logout");
+    assert.equal((await execute(logout)).code, 20001);
+    await page.locator("#session", { hasText: "not logged in" }).waitFor();
+    refusalsToCome = 1;
+    assert.equal((await execute(me)).message, "Unauthenticated.");
+    assert.equal(await statusOf(me), "401");
+    assert.equal(await authorization(me), undefined);
+
+    await authorizeByDialog(page, me);
+}
+
+/** The Authorize dialog takes a token that came from elsewhere. */
+async function authorizeByDialog(page, me) {
+    const response = await fetch(`${baseUrl}/api/auth/login`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ email, password }),
+    });
+    const { data } = await response.json();
+    await page.locator(".auth-wrapper > .authorize").click();
+    const dialog = page.locator(".dialog-ux");
+    const form = dialog.locator(".auth-container", { hasText: "accessToken" });
+    await form.locator("input").fill(data.access_token);
+    await form.locator("button.authorize").click();
+    await dialog.locator(".btn-done").first().click();
+    assert.equal((await execute(me)).data.name, name);
+}
+
+async function openOperation(page, operationId) {
+    const block = page.locator(`[id$="-${operationId}"].opblock`);
+    await block.locator(".opblock-summary-control").click();
+    await block.locator("button.execute").waitFor();
+    return block;
+}
+
+/** Press "Execute", and read the answer off the page. */
+async function execute(block) {
+    const answered = block.page().waitForResponse((response) => response.url().includes("/api/"));
+    await block.locator("button.execute").click();
+    const response = await answered;
+    await block.locator(".loading-container").waitFor({ state: "detached" });
+    await block.locator(".live-responses-table .response-col_status", { hasText: String(response.status()) }).waitFor();
+    return JSON.parse(await block.locator(".live-responses-table .highlight-code code").first().innerText());
+}
+
+async function statusOf(block) {
+    return (await block.locator(".live-responses-table .response td.response-col_status").innerText()).slice(0, 3);
+}
+
+async function authorization(block) {
+    return /Authorization: Bearer (\S+?)'/.exec(await block.locator(".curl").innerText())?.[1];
+}
+
+/** ReDoc: every operation with its languages and its answers. */
+async function readTheReference() {
+    const page = await watchedPage();
+    await page.goto(`${baseUrl}/redoc`);
+    const description = await (await fetch(`${baseUrl}/openapi.json`)).json();
+    for (const operations of Object.values(description.paths)) {
+        for (const { operationId, responses } of Object.values(operations)) {
+            const section = page.locator(`[id="operation/${operationId}"]`);
+            await section.waitFor({ state: "attached" });
+            await section.scrollIntoViewIfNeeded();
+            const tabs = await section.locator("[role=tab]").allInnerTexts();
+            for (const tab of ["bash", "JavaScript", "Python", "PHP", ...Object.keys(responses)]) {
+                assert.ok(tabs.includes(tab), `${operationId} has no tab ${tab}: ${tabs}`);
+            }
+        }
+    }
+    const login = page.locator('[id="operation/login"]');
+    await login.getByRole("tab", { name: "JavaScript" }).click();
+    await screenshot(page, "redoc.png", login);
+    const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        page.locator("nav").getByRole("link", { name: "Get Postman Collection" }).click(),
+    ]);
+    assert.equal(download.suggestedFilename(), "wutang-auth.postman_collection.json");
+    await page.close();
+}
+
+/** With every other host out of reach, the pages are as before. */
+async function closeTheNetwork() {
+    const page = await watchedPage();
+    await page.route("**", (route) => (route.request().url().startsWith(`${origin}/`) ? route.continue() : route.abort()));
+    await page.goto(`${baseUrl}/docs`);
+    await page.locator('.opblock[id$="-login"]').waitFor();
+    await page.goto(`${baseUrl}/redoc`);
+    await page.locator('[id="operation/login"]').waitFor();
+    await page.close();
+}
+
+/** What one sees with the element at the top, under the bar. */
+async function screenshot(page, file, element) {
+    if (folder === undefined) return;
+    const bar = await page.locator("nav").boundingBox();
+    await element.evaluate((node, height) => window.scrollBy(0, node.getBoundingClientRect().top - height), bar.height);
+    await page.waitForTimeout(800); // until the page's own movements have ended
+    await page.screenshot({ path: `${folder}/${file}` });
+}

@@ -7,8 +7,8 @@ import re
 import stat
 import tempfile
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Self, cast, get_args
@@ -23,6 +23,9 @@ Algorithm = Literal["ES256", "RS256", "HS256"]
 State = Literal["next", "active", "retired"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 STATES: tuple[State, ...] = get_args(State)
+
+PICKED_UP_SECONDS = 5
+"""Running services have read a changed file after so long."""
 
 _TYPE = {"ES256": "EC", "RS256": "RSA", "HS256": "oct"}
 _PUBLIC = {"EC": ("crv", "x", "y"), "RSA": ("n", "e"), "oct": ()}
@@ -78,6 +81,73 @@ class KeyRing:
     def generate(cls, alg: Algorithm = "ES256") -> Self:
         """A ring of a new active key and the one that will follow it."""
         return cls((_generate_key(alg, "active"), _generate_key(alg, "next")))
+
+    def rotated(self, now: datetime, *, force: bool = False) -> "KeyRing":
+        """The next key signs, the active one only verifies, and a fresh key is next.
+
+        Raises:
+            KeyRingError: there is no next key, or services may not have read it yet.
+        """
+        following = next((key for key in self.keys if key.state == "next"), None)
+        if following is None:
+            raise KeyRingError("there is no next key; `keys generate --next` adds one")
+        age = (now - following.created_at).total_seconds()
+        if age < PICKED_UP_SECONDS and not force:
+            raise KeyRingError(
+                f"the next key is {max(int(age), 0)} s old and running services may not have read it yet; "
+                f"wait until it is {PICKED_UP_SECONDS} s old, or --force"
+            )
+        keys = []
+        for key in self.keys:
+            if key is following:
+                keys.append(replace(key, state="active"))
+            elif key.state == "active":
+                keys.append(replace(key, state="retired", retired_at=now))
+            else:
+                keys.append(key)
+        return KeyRing((*keys, _generate_key(following.alg, "next")))
+
+    def with_next(self, alg: Algorithm) -> "KeyRing":
+        """One more key, to be rotated to.
+
+        Raises:
+            KeyRingError: there is a next key already.
+        """
+        if any(key.state == "next" for key in self.keys):
+            raise KeyRingError("there is a next key already; `keys drop` it first")
+        return KeyRing((*self.keys, _generate_key(alg, "next")))
+
+    def with_retired(self, kid: str, now: datetime) -> "KeyRing":
+        """This key never signs again; what it signed stays valid.
+
+        Raises:
+            KeyRingError: there is no such key, or it is the one that signs.
+        """
+        key = self._not_active(kid)
+        retired = replace(key, state="retired", retired_at=key.retired_at or now)
+        return KeyRing(tuple(retired if other is key else other for other in self.keys))
+
+    def without(self, kid: str, now: datetime, *, longest_ttl: int, force: bool = False) -> "KeyRing":
+        """This key is gone, and with it every token that it signed; `longest_ttl` is in seconds.
+
+        Raises:
+            KeyRingError: there is no such key, it is the one that signs, or tokens of it may still live.
+        """
+        key = self._not_active(kid)
+        dead_at = None if key.retired_at is None else key.retired_at + timedelta(seconds=longest_ttl)
+        if dead_at is not None and dead_at > now and not force:
+            raise KeyRingError(
+                f"tokens that it signed may live until {rfc3339(dead_at)}; wait, or --force and log their users out"
+            )
+        return KeyRing(tuple(other for other in self.keys if other is not key))
+
+    def _not_active(self, kid: str) -> SigningKey:
+        key = next((key for key in self.keys if key.kid == kid), None)
+        if key is None:
+            raise KeyRingError(f"there is no key {kid}; `keys list` shows them")
+        if key.state == "active":
+            raise KeyRingError("it is the key that signs; `keys rotate` first")
+        return key
 
     @classmethod
     def load(cls, path: Path) -> Self:

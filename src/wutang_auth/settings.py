@@ -161,6 +161,24 @@ def database_url() -> str | None:
     return None if url is None else url.get_secret_value()
 
 
+def refresh_ttl() -> int:
+    """The lifetime of a session alone, likewise.
+
+    Raises:
+        SettingsError: it is set, but not to such a number.
+    """
+    try:
+        return _RefreshTtlOnly().refresh_ttl
+    except ValidationError:
+        raise SettingsError(f"{PREFIX}REFRESH_TTL: must be a number of seconds") from None
+
+
+class _RefreshTtlOnly(BaseSettings):
+    model_config = Settings.model_config
+
+    refresh_ttl: int = Settings.model_fields["refresh_ttl"].default
+
+
 class _DatabaseOnly(BaseSettings):
     model_config = Settings.model_config
 

@@ -1,12 +1,15 @@
 """`wutang-auth keys`: the key ring."""
 
+import fcntl
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from wutang_auth.cli.output import document, say, table
-from wutang_auth.cli.target import DATA_DIR, AsJson, CommandError, DataDir, keys_file
+from wutang_auth.cli.target import DATA_DIR, AsJson, CommandError, DataDir, keys_file, refresh_ttl
 from wutang_auth.keys import ALGORITHMS, Algorithm, KeyRing, KeyRingError, SigningKey
 
 app = typer.Typer(help="The keys that sign tokens.", no_args_is_help=True)
@@ -16,12 +19,15 @@ File = Annotated[
     typer.Option("--file", help="The key ring; default: WUTANG_KEYS_FILE, else keys.json in the data directory."),
 ]
 
+Kid = Annotated[str, typer.Argument(metavar="KID", help="The key, as `keys list` shows it.", show_default=False)]
+
 
 @app.command()
 def generate(
     alg: Annotated[str, typer.Option(help=f"One of {', '.join(ALGORITHMS)}.")] = "ES256",
     file: File = None,
     *,
+    following: Annotated[bool, typer.Option("--next", help="Only add a next key to a ring that has none.")] = False,
     if_missing: Annotated[bool, typer.Option("--if-missing", help="Leave a key ring that exists as it is.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace one; every token it signed becomes invalid.")] = False,
     data_dir: DataDir = DATA_DIR,
@@ -30,6 +36,10 @@ def generate(
     if alg not in ALGORITHMS:
         raise typer.BadParameter(f"must be one of {', '.join(ALGORITHMS)}", param_hint="--alg")
     path = file or keys_file(data_dir)
+    if following:
+        _change(path, lambda ring: ring.with_next(_algorithm(alg)))
+        say(f"added a next {alg} key; rotate to it when every service has read it")
+        return
     if path.exists() and not force:
         if if_missing:
             say(f"{path} exists and stays as it is")
@@ -51,6 +61,59 @@ def list_(file: File = None, *, as_json: AsJson = False, data_dir: DataDir = DAT
         document([_row(key) for key in ring.keys])
     else:
         table(("kid", "alg", "state", "created", "retired"), [tuple(_row(key).values()) for key in ring.keys])
+
+
+@app.command()
+def rotate(
+    file: File = None,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Even if the next key is too new to be known.")] = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Sign with the next key from now on; the old one stays valid for what it signed."""
+    path = file or keys_file(data_dir)
+    before = load(path)
+    ring = _change(path, lambda ring: ring.rotated(_now(), force=force))
+    say(f"{ring.active.kid} signs; {before.active.kid} is retired; a fresh key is next")
+
+
+@app.command()
+def retire(kid: Kid, file: File = None, *, data_dir: DataDir = DATA_DIR) -> None:
+    """Never sign with this key; what it signed stays valid."""
+    _change(file or keys_file(data_dir), lambda ring: ring.with_retired(kid, _now()))
+    say(f"retired {kid}")
+
+
+@app.command()
+def drop(
+    kid: Kid,
+    file: File = None,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Even if tokens that it signed still live.")] = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Remove a key; every token that it signed becomes invalid."""
+    longest_ttl = refresh_ttl()
+    _change(file or keys_file(data_dir), lambda ring: ring.without(kid, _now(), longest_ttl=longest_ttl, force=force))
+    say(f"dropped {kid}")
+
+
+def _change(path: Path, change: Callable[[KeyRing], KeyRing]) -> KeyRing:
+    try:
+        with path.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two that change at once do it one after the other
+            ring = change(load(path))
+            ring.save(path)
+    except FileNotFoundError:
+        load(path)  # says what to do
+        raise
+    except KeyRingError as error:
+        raise CommandError(str(error)) from None
+    return ring
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 def load(path: Path) -> KeyRing:

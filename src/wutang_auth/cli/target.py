@@ -47,6 +47,18 @@ def keys_file(data_dir: Path) -> Path:
     return Path(given) if given else data_dir / "keys.json"
 
 
+def refresh_ttl() -> int:
+    """The lifetime of a session in seconds.
+
+    Raises:
+        CommandError: the setting is wrong.
+    """
+    try:
+        return settings_module.refresh_ttl()
+    except SettingsError as error:
+        raise CommandError(str(error)) from None
+
+
 @contextmanager
 def database_url(data_dir: Path) -> Iterator[str]:
     """The URL of the database to work on; the embedded one is started for the time being if it does not run.
@@ -54,7 +66,10 @@ def database_url(data_dir: Path) -> Iterator[str]:
     Raises:
         CommandError: there is neither a setting nor a data directory.
     """
-    given = settings_module.database_url()
+    try:
+        given = settings_module.database_url()
+    except SettingsError as error:
+        raise CommandError(str(error)) from None
     if given is not None:
         yield given
         return

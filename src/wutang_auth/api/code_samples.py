@@ -18,6 +18,8 @@ class ExampleRequest:
 
     method: str
     url: str
+    query: dict[str, str]
+    """The parameters behind the question mark of the URL, once more."""
     headers: dict[str, str]
     body: Any
     """None where the operation takes none."""
@@ -37,14 +39,14 @@ def code_samples(document: dict[str, Any], path: str, method: str) -> list[dict[
 def example_request(document: dict[str, Any], path: str, method: str, base: str = EXAMPLE_BASE) -> ExampleRequest:
     """The request: optional parameters only where they have an example."""
     operation = document["paths"][path][method]
-    query = {}
+    query: dict[str, str] = {}
     for parameter in operation.get("parameters", ()):
         schema = parameter["schema"]
         value = parameter.get("example", example(schema, document["components"]["schemas"]))
         if parameter["in"] == "path":
             path = path.replace(f"{{{parameter['name']}}}", quote(str(value), safe=""))
         elif parameter["in"] == "query" and (parameter["required"] or "example" in parameter or schema.get("examples")):
-            query[parameter["name"]] = value
+            query[parameter["name"]] = str(value)
     headers = {"Accept": "application/json"}
     body = None
     if "requestBody" in operation:
@@ -55,7 +57,7 @@ def example_request(document: dict[str, Any], path: str, method: str, base: str 
         scheme = next(iter(operation["security"][-1]))
         headers["Authorization"] = f"Bearer {'REFRESH_TOKEN' if scheme == 'refreshToken' else 'ACCESS_TOKEN'}"
     url = f"{base}{path}" + (f"?{urlencode(query)}" if query else "")
-    return ExampleRequest(method.upper(), url, headers, body)
+    return ExampleRequest(method.upper(), url, query, headers, body)
 
 
 def _curl(request: ExampleRequest) -> str:

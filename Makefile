@@ -39,8 +39,13 @@ format: venv  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+bench: benchmarks/.venv/installed wrk  ## Measure it beside its peers and the limits; ARGS=--quick only tries that
+	benchmarks/.venv/bin/python benchmarks/run.py $(ARGS)
+
+include benchmarks/bench.mk
+
 clean:  ## Remove what the other targets made, but not the data of dev
-	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* benchmarks/.venv benchmarks/.venv-service build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests alembic -name __pycache__ -prune -exec rm -rf {} +
 
 # -- The lock files ---------------------------------------------------------------------------------------------------

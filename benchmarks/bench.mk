@@ -1,0 +1,44 @@
+# The benchmark; the Makefile includes this.
+#
+# It has two virtual environments: .venv-service is the service as it is deployed, from requirements.lock and a wheel, and
+# .venv has the peers, of which one asks for an older SQLAlchemy, and what measures them. The wheel is in that one too,
+# for its embedded PostgreSQL, which needs the standard library only.
+
+.PHONY: bench bench-growth bench-lock wrk
+
+bench-growth: benchmarks/.venv/installed wrk
+	benchmarks/.venv/bin/python benchmarks/growth.py $(ARGS)
+
+wrk:
+	@command -v wrk >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && { apt-get install -qq -y wrk || { apt-get update -qq && apt-get install -qq -y wrk; }; } >/dev/null 2>&1; } \
+	|| { echo 'The benchmark needs the load generator wrk. Install it: sudo apt-get install wrk, or brew install wrk' >&2; exit 1; }
+
+# With pip, which compiles to bytecode as it installs: a cold start should not.
+BENCH_INSTALL = --disable-pip-version-check install -qq --no-deps
+
+benchmarks/.venv/locked: benchmarks/requirements.lock
+benchmarks/.venv-service/locked: requirements.lock
+benchmarks/.venv/locked benchmarks/.venv-service/locked:
+	@set -e; python="$$($(call find,sys.executable))" || { echo 'No Python 3.11 or newer found' >&2; exit 1; }; \
+	echo "Installing $$(grep -c == $<) packages into $(@D) …"; \
+	rm -rf $(@D); "$$python" -m venv $(@D); \
+	$(@D)/bin/pip $(BENCH_INSTALL) --require-hashes -r $<; \
+	touch $@
+
+benchmarks/.venv/installed: benchmarks/.venv/locked benchmarks/.venv-service/locked pyproject.toml alembic.ini \
+		$(shell find src alembic -name '*.py')
+	@set -e; wheels=$$(mktemp -d); trap 'rm -rf "$$wheels"' EXIT; \
+	benchmarks/.venv/bin/python -m hatchling build --target wheel --directory "$$wheels" >/dev/null 2>&1; \
+	for environment in benchmarks/.venv benchmarks/.venv-service; do \
+		$$environment/bin/pip $(BENCH_INSTALL) --no-index --force-reinstall "$$wheels"/*.whl; \
+	done; \
+	touch $@
+
+# The versions are those of the service's own lock file, but for SQLAlchemy.
+bench-lock: venv  ## Bring the lock file in line with benchmarks/requirements.in
+	@set -e; constraints=$$(mktemp); trap 'rm -f "$$constraints"' EXIT; \
+	sed -nE 's/^([A-Za-z0-9._-]+==[^ ;]+( ; .*)?) \\$$/\1/p' requirements-dev.lock | grep -v '^sqlalchemy==' >"$$constraints"; \
+	env -u UV_FIND_LINKS -u UV_CONSTRAINT -u UV_OVERRIDE $(BIN)/uv pip compile --quiet --universal --generate-hashes \
+		--python-version 3.11 --no-annotate --custom-compile-command 'make bench-lock' $(ARGS) \
+		-c "$$constraints" benchmarks/requirements.in -o benchmarks/requirements.lock

@@ -1,0 +1,232 @@
+"""Measures this service, its peers and the limits side by side; see README.md beside this file."""
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from random import Random
+
+import load
+import machine
+import report
+from contenders.seeding import email
+from load import Load, LoadError, Outcome
+from machine import Cores, MachineError
+from servers import ALL, CONTENDERS, PASSWORD, PEERS_BIN, SERVICE_BIN, Contender, Server
+from stage import POSTGRES_SETTINGS, Stage, stage
+
+from wutang_auth.embedded import EmbeddedError
+
+HERE = Path(__file__).parent
+MEASURES = ("me", "fresh", "refresh", "login", "static")
+CHAINS = 256  # sessions that are refreshed in one round
+LOGINS = 5000  # different users that log in
+VERSIONS = (
+    "fastapi", "starlette", "uvicorn", "uvloop", "httptools", "asyncpg", "sqlalchemy", "fastapi-users", "django",
+    "djangorestframework", "djangorestframework-simplejwt", "flask", "flask-jwt-extended", "gunicorn", "psycopg",
+    "pyjwt", "cryptography", "argon2-cffi", "orjson",
+)  # fmt: skip
+
+
+def main() -> None:
+    options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped
+    begin = time.monotonic()
+    try:
+        cores = Cores.split()
+        load.find_wrk()
+        with stage(options.directory) as where:
+            results = measure(where, cores, options)
+    except (MachineError, LoadError, EmbeddedError) as error:
+        sys.exit(f"benchmark: {error}")
+    results["minutes"] = round((time.monotonic() - begin) / 60, 1)
+    report.write(results, options.out)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round: whether it works, not how fast it is")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5, help="of load, for each contender in each round")
+    parser.add_argument("--users", type=int, default=100_000)
+    parser.add_argument("--starts", type=int, default=3, help="cold starts of each contender")
+    parser.add_argument("--only", nargs="+", choices=[contender.name for contender in ALL], help="these contenders")
+    parser.add_argument("--measures", nargs="+", choices=MEASURES, default=MEASURES, help="only these")
+    parser.add_argument(
+        "--directory", type=Path, help="where PostgreSQL's data is meanwhile; default: the temporary one"
+    )
+    parser.add_argument("--out", type=Path, help="where the results go; default: here if everything was measured")
+    options = parser.parse_args()
+    partial = options.quick or options.only is not None or set(options.measures) != set(MEASURES)
+    if options.quick:
+        options.rounds, options.seconds, options.users, options.starts = 1, 2, 5000, 1
+    options.out = options.out or (Path(tempfile.mkdtemp(prefix="wutang-bench-results-")) if partial else HERE)
+    options.contenders = [contender for contender in ALL if options.only is None or contender.name in options.only]
+    return options
+
+
+def measure(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str, object]:
+    """Fill, start, ask in turns, and stop."""
+    fill(where, options)
+    argon2 = Argon2(where.password_hash, cores.server)
+    with ExitStack() as stack:
+        servers: list[Server] = []
+        starts: dict[str, list[float]] = {}
+        for contender in options.contenders:
+            server = where.server(contender, cores.server)
+            stack.callback(server.stop)
+            starts[contender.name] = []
+            for number in range(options.starts):
+                if number:
+                    server.stop()
+                starts[contender.name].append(server.start())
+            servers.append(server)
+            say(f"started {contender.label}: first 200 after {report.median(starts[contender.name]):.2f} s")
+        outcomes: dict[str, dict[str, list[Outcome]]] = {contender.name: {} for contender in options.contenders}
+        memories: dict[str, float] = {}
+        for name in options.measures:
+            asked = [server for server in servers if can(server.contender, name)]
+            for server in asked:
+                ask(server, name, 0, max(options.seconds // 3, 1))  # to warm up
+            for number in range(1, options.rounds + 1):
+                turn = number % len(asked)
+                for server in asked[turn:] + asked[:turn]:
+                    outcome = ask(server, name, number, options.seconds)
+                    outcomes[server.contender.name].setdefault(name, []).append(outcome)
+                    say(f"{name} {number}/{options.rounds} {server.contender.label}: {describe(outcome)}")
+                if name == "login":
+                    argon2.verify(options.seconds)
+                    say(f"{name} {number}/{options.rounds} argon2id alone: {argon2.rates[-1]:.1f}/s")
+        for server in servers:
+            memories[server.contender.name] = server.memory()
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "command": " ".join(["make bench", *([f'ARGS="{" ".join(sys.argv[1:])}"'] if sys.argv[1:] else [])]),
+        "machine": machine.describe(),
+        "cores": {"server": cores.server, "others": sorted(cores.others)},
+        "versions": versions(),
+        "postgres": POSTGRES_SETTINGS,
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "users": options.users,
+        "argon2": argon2.rates,
+        "contenders": {
+            contender.name: {
+                "label": contender.label,
+                "signs": contender.signs,
+                "starts": starts[contender.name],
+                "memory": memories[contender.name],
+                "measures": {
+                    name: [asdict(outcome) for outcome in found] for name, found in outcomes[contender.name].items()
+                },
+            }
+            for contender in options.contenders
+        },
+    }
+
+
+def fill(where: Stage, options: argparse.Namespace) -> None:
+    """Make every contender's database; the limit works on a copy of the service's."""
+    service = ALL[0]
+    asked_often, refreshed = min(4000, options.users // 2), CHAINS * (options.rounds + 1)
+    for contender in dict.fromkeys((service, *options.contenders)):
+        begin = time.monotonic()
+        if contender.script:
+            fresh_tokens = 40_000 if contender.keeps_verified else 0
+            where.fill(
+                contender, users=options.users, access_tokens=asked_often, fresh_tokens=fresh_tokens,
+                refresh_tokens=refreshed,
+            )  # fmt: skip
+        else:
+            where.copy(service, contender)
+        if contender.login:
+            who = Random(3).sample(range(1, options.users + 1), LOGINS)
+            bodies = (contender.login_body.replace("EMAIL", email(user)).replace("PASSWORD", PASSWORD) for user in who)
+            (where.directory(contender.name) / "login.txt").write_text("".join(f"{body}\n" for body in bodies))
+        where.execute(contender.name, "VACUUM ANALYZE")
+        say(f"filled {contender.label}: {options.users} users in {time.monotonic() - begin:.1f} s")
+    where.execute("postgres", "CHECKPOINT")
+
+
+def can(contender: Contender, name: str) -> bool:
+    """Whether this can be measured of it."""
+    return {
+        "me": True,
+        "fresh": contender.keeps_verified,
+        "refresh": bool(contender.refresh),
+        "login": bool(contender.login),
+        "static": bool(contender.static),
+    }[name]
+
+
+def ask(server: Server, name: str, number: int, seconds: int) -> Outcome:
+    """One turn of one contender; turn 0 is to warm up."""
+    contender, directory = server.contender, server.directory
+    if name == "me":
+        what = Load("GET", contender.me, lines=directory / "access.txt")
+    elif name == "fresh":
+        what = Load("GET", contender.me, lines=directory / "fresh.txt", order="next", start=server.fresh_tokens_used)
+    elif name == "refresh":
+        what = Load(
+            contender.refresh_method, contender.refresh, "refresh", lines=directory / "refresh.txt",
+            start=number * CHAINS, count=CHAINS, token_in=contender.refresh_in, token_field=contender.refresh_field,
+        )  # fmt: skip
+    elif name == "login":
+        kind = "application/json" if contender.login_body.startswith("{") else "application/x-www-form-urlencoded"
+        what = Load("POST", contender.login, lines=directory / "login.txt", content_type=kind, connections=4)
+    else:
+        what = Load("GET", contender.static)
+    outcome = load.run(what, server.port, server.pid, seconds)
+    if name == "fresh":
+        server.fresh_tokens_used += outcome.requests + what.connections
+    return outcome
+
+
+class Argon2:
+    """argon2id with nothing around it, on the server's core."""
+
+    def __init__(self, stored_hash: str, core: int) -> None:
+        self.rates: list[float] = []
+        script = str(CONTENDERS / "argon2_alone.py")
+        self._command = ["taskset", "-c", str(core), str(PEERS_BIN / "python"), script, stored_hash, PASSWORD]
+
+    def verify(self, seconds: float) -> None:
+        """For so many seconds."""
+        done = subprocess.run([*self._command, str(seconds)], capture_output=True, text=True, check=True)
+        self.rates.append(float(done.stdout))
+
+
+def versions() -> dict[str, str]:
+    """Of all that took part: of the service's environment where it has the package, else of the peers'."""
+    program = (
+        "import importlib.metadata as m, json, sys\n"
+        "print(json.dumps({d.metadata['Name'].lower(): d.version for d in m.distributions()}))"
+    )
+    done = subprocess.run([SERVICE_BIN / "python", "-c", program], capture_output=True, text=True, check=True)
+    service = json.loads(done.stdout)
+    found = {f"{name} (service)": service[name] for name in ("wutang-auth", "sqlalchemy")}
+    return {**found, **{name: version(name) for name in VERSIONS}}
+
+
+def describe(outcome: Outcome) -> str:
+    """One outcome in a few words."""
+    return (
+        f"{outcome.rate:.0f}/s, p50 {outcome.p50:.1f} ms, p99 {outcome.p99:.1f} ms, "
+        f"server {outcome.usage.server:.2f} of its core, others {outcome.usage.machine - outcome.usage.server:.2f}"
+    )
+
+
+def say(what: str) -> None:
+    print(what, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """The audit trail: one structured line for each thing that happens to an account."""
 
 import logging
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +11,7 @@ logger = logging.getLogger("wutang_auth.audit")
 
 Event = Literal[
     "login", "login_failed", "refresh", "refresh_replayed", "theft", "logout", "session_ended", "password_changed",
-    "password_change_failed", "user_created", "user_changed", "user_deleted",
+    "password_change_failed", "user_created", "user_changed", "user_deleted", "users_imported", "sessions_revoked",
 ]  # fmt: skip
 
 
@@ -34,8 +35,9 @@ def record(
     session_id: UUID | None = None,
     actor_id: int | None = None,
     reason: str | None = None,
+    changed: Sequence[str] = (),
 ) -> None:
-    """Log an event; `actor_id` is who did it, where that is not the user."""
+    """Log an event; `actor_id` is who did it, where that is not the user, and `changed` names fields, not values."""
     if not logger.isEnabledFor(logging.INFO):
         return
     whence = origin.get()
@@ -45,6 +47,7 @@ def record(
         "session_id": None if session_id is None else str(session_id),
         "actor_id": actor_id,
         "reason": reason,
+        "changed": ",".join(changed) or None,
         "ip": whence.ip,
         "request_id": whence.request_id,
     }

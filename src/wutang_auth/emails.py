@@ -18,6 +18,9 @@ def parse_email(text: str) -> str:
     # SECURITY: control characters, separators and lone surrogates would forge log lines or break the database's text
     if any(unicodedata.category(character)[0] in "CZ" for character in email):
         raise ValueError("not an e-mail address")
+    # one character may stand for eighteen, and an index holds only so much
+    if len(canonical_email(email)) > MAX_LENGTH:
+        raise ValueError("not an e-mail address")
     return email
 
 

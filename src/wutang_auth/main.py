@@ -15,15 +15,16 @@ from starlette.types import ASGIApp
 
 from wutang_auth import __version__, migrations
 from wutang_auth import settings as settings_module
-from wutang_auth.api import auth, docs, envelope, health, openapi, response_code, well_known
+from wutang_auth.api import auth, docs, envelope, health, openapi, response_code, users, well_known
 from wutang_auth.api.edge import Edge
 from wutang_auth.api.routing import Shortcut, allowed_methods
 from wutang_auth.database import Database
 from wutang_auth.errors import DatabaseUnavailable, Overloaded
 from wutang_auth.keys import KeyRing, KeyRingError
+from wutang_auth.password_rules import PasswordRules
 from wutang_auth.passwords import Passwords
 from wutang_auth.repository import AttemptRepository, SchemaRepository, SessionRepository, UserRepository
-from wutang_auth.service import AuthService
+from wutang_auth.service import AuthService, UserService
 from wutang_auth.settings import Settings, SettingsError
 from wutang_auth.throttle import Throttle
 from wutang_auth.tokens import Tokens
@@ -96,7 +97,7 @@ def _routed(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.is_draining = False
     envelope.install(app, partial(allowed_methods, app))
-    for router in (auth.router, response_code.router, well_known.router, health.router, docs.router):
+    for router in (auth.router, users.router, response_code.router, well_known.router, health.router, docs.router):
         app.include_router(router)
     return app
 
@@ -117,19 +118,23 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         forget=settings.throttle_forget,
     )
     passwords = Passwords(workers=settings.hash_workers, queue=settings.hash_queue)
+    rules = PasswordRules(min_length=settings.password_min_length)
     tokens = Tokens(settings, state.key_ring)
+    accounts = UserRepository(database)
     sessions = SessionRepository(database, ttl=settings.refresh_ttl, grace=settings.refresh_grace)
     state.schema = SchemaRepository(database)
     state.schema_head = migrations.head()
     state.auth_service = AuthService(
-        users=UserRepository(database),
+        users=accounts,
         sessions=sessions,
         tokens=tokens,
         passwords=passwords,
+        rules=rules,
         throttle=throttle,
         session_ttl=settings.refresh_ttl,
         refresh_with_access_token=settings.refresh_with_access_token,
     )
+    state.user_service = UserService(users=accounts, sessions=sessions, passwords=passwords, rules=rules)
 
     def use(ring: KeyRing) -> None:
         state.key_ring = ring

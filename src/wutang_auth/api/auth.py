@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wutang_auth.api.dependencies import AuthServiceDep, CurrentCaller, Token, parsed_body
+from wutang_auth.api.dependencies import AuthServiceDep, CurrentCaller, SessionId, Token, parsed_body
 from wutang_auth.api.envelope import Envelope, ok
 from wutang_auth.api.openapi import refusals
-from wutang_auth.api.schemas import LoginBody, TokenPairBody, UserBody
-from wutang_auth.errors import InvalidCredentials, TooManyAttempts
+from wutang_auth.api.schemas import ChangePasswordBody, LoginBody, SessionBody, TokenPairBody, UserBody
+from wutang_auth.errors import InvalidCredentials, TooManyAttempts, WrongCurrentPassword
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 
@@ -91,3 +91,60 @@ async def me(request: Request, caller: CurrentCaller) -> Response:
     获取通过身份验证的用户
     """
     return ok(request, UserBody.of(caller.user))
+
+
+@router.get(
+    "/sessions",
+    operation_id="list_sessions",
+    response_model=Envelope[list[SessionBody]],
+    response_description="The sessions, oldest first.",
+)
+async def list_sessions(request: Request, service: AuthServiceDep, caller: CurrentCaller) -> Response:
+    """List the caller's live sessions.
+
+    当前用户的会话列表
+    """
+    sessions = await service.list_sessions(caller)
+    return ok(request, [SessionBody.of(session, caller.session_id) for session in sessions])
+
+
+@router.delete(
+    "/sessions/{id}",  # noqa: FAST003 -- SessionId reads it
+    operation_id="end_session",
+    response_model=Envelope[None],
+    response_description="The session has ended.",
+)
+async def end_session(
+    request: Request, service: AuthServiceDep, caller: CurrentCaller, session_id: SessionId
+) -> Response:
+    """End one of the caller's sessions.
+
+    结束一个会话
+
+    From the answer on, every token of that session is refused. The one that asks may end itself: then it is a logout.
+    """
+    await service.end_session(caller, session_id)
+    return ok(request)
+
+
+@router.put(
+    "/password",
+    operation_id="change_password",
+    response_model=Envelope[None],
+    response_description="The password is changed; the other sessions have ended.",
+    responses=refusals(WrongCurrentPassword, TooManyAttempts),
+)
+async def change_password(
+    request: Request,
+    service: AuthServiceDep,
+    caller: CurrentCaller,
+    body: Annotated[ChangePasswordBody, Depends(parsed_body(ChangePasswordBody))],
+) -> Response:
+    """Change the caller's password.
+
+    修改密码
+
+    The user's other sessions end, this one stays. A wrong current password counts as an attempt to log in.
+    """
+    await service.change_password(caller, body.current_password, body.new_password)
+    return ok(request)

@@ -1,13 +1,15 @@
 """All wiring: what a route may ask for."""
 
 import asyncio
+import re
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import parse_qsl
+from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Path
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, WithJsonSchema
 from starlette.requests import ClientDisconnect, Request
 
 from wutang_auth import strict_json
@@ -17,17 +19,21 @@ from wutang_auth.errors import (
     FieldError,
     InsufficientScope,
     InvalidParameters,
+    NotFound,
     PayloadTooLarge,
     TokenInvalid,
     TokenMissing,
     UnsupportedMediaType,
 )
-from wutang_auth.service import AuthService, Caller
+from wutang_auth.service import AuthService, Caller, UserService
 
 Body = TypeVar("Body", bound=BaseModel)
 
 _BODY_SECONDS = 10.0
 _MAX_FORM_FIELDS = 16
+_USER_ID = re.compile("[1-9][0-9]{0,18}")
+_MAX_USER_ID = 2**63 - 1
+_SESSION_ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class BearerToken(SecurityBase):
@@ -68,6 +74,15 @@ async def auth_service(request: Request) -> AuthService:
 AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
 
 
+async def user_service(request: Request) -> UserService:
+    """Likewise."""
+    service: UserService = request.app.state.user_service
+    return service
+
+
+UserServiceDep = Annotated[UserService, Depends(user_service)]
+
+
 async def authenticate(token: Token, service: AuthServiceDep) -> Caller:
     """Whoever holds a live access token."""
     return await service.authenticate(token)
@@ -96,6 +111,44 @@ class RequiredScope:
 def require_scope(scope: str) -> RequiredScope:
     """A dependency; an object, so that the OpenAPI document can tell the scope."""
     return RequiredScope(scope)
+
+
+async def path_user_id(
+    text: Annotated[
+        str,
+        Path(alias="id", description="the user's id"),
+        WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1}),
+    ],
+) -> int:
+    """The user id of the path.
+
+    Raises:
+        NotFound: nothing that could be one.
+    """
+    if not _USER_ID.fullmatch(text) or int(text) > _MAX_USER_ID:
+        raise NotFound
+    return int(text)
+
+
+UserId = Annotated[int, Depends(path_user_id)]
+
+
+async def path_session_id(
+    text: Annotated[
+        str, Path(alias="id", description="the session's id"), WithJsonSchema({"type": "string", "format": "uuid"})
+    ],
+) -> UUID:
+    """The session id of the path.
+
+    Raises:
+        NotFound: nothing that could be one.
+    """
+    if not _SESSION_ID.fullmatch(text.lower()):
+        raise NotFound
+    return UUID(text)
+
+
+SessionId = Annotated[UUID, Depends(path_session_id)]
 
 
 class ParsedBody(Generic[Body]):

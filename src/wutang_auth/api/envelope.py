@@ -195,6 +195,16 @@ _MESSAGES: dict[str, tuple[str, str]] = {
     "bool_type": ("必须是 true 或 false", "must be true or false"),
     "int_parsing": ("必须是整数", "must be an integer"),
     "int_type": ("必须是整数", "must be an integer"),
+    "null": ("不能为 null,不修改请省略", "must not be null; leave it out to keep it as it is"),
+    "name": ("必须是不含控制字符的单行文本,最多 255 个字符", "must be one line, of at most 255 characters"),
+    "moment": ("必须是带时区的 RFC 3339 时间", "must be a moment in RFC 3339 with its offset"),
+    "scopes": (
+        "每项须以小写字母开头,只含 a-z 0-9 _ . : -,最多 64 个字符;最多 32 项,共 1024 个字符",
+        "must each begin with a lower-case letter and have at most 64 of a-z 0-9 _ . : - (32 of them, 1024 in all)",
+    ),
+    "list_type": ("必须是数组", "must be an array"),
+    "greater_than_equal": ("超出范围", "is out of range"),
+    "less_than_equal": ("超出范围", "is out of range"),
     "model_type": ("必须是 JSON 对象", "must be a JSON object"),
     "model_attributes_type": ("必须是 JSON 对象", "must be a JSON object"),
 }
@@ -202,8 +212,12 @@ _OTHERWISE = ("无效", "is not valid")
 
 
 def field_errors(errors: Iterable[Any]) -> list[FieldError]:
-    """Pydantic's findings without the values it found."""
-    return [_field_error(error) for error in errors]
+    """Pydantic's findings without the values it found: the first for each field, which of a list may have thousands."""
+    found: dict[str, FieldError] = {}
+    for error in errors:
+        described = _field_error(error)
+        found.setdefault(described.field, described)
+    return list(found.values())
 
 
 def _field_error(error: ErrorDetails) -> FieldError:

@@ -2,14 +2,27 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
-from wutang_auth import passwords
+from wutang_auth import names, passwords, scopes
 from wutang_auth.emails import MAX_LENGTH, parse_email
-from wutang_auth.repository import UserRecord
+from wutang_auth.moments import parse_moment
+from wutang_auth.repository import SessionRecord, UserChange, UserRecord
+from wutang_auth.service import NewUser, UserPage
 from wutang_auth.tokens import TokenPair
 
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
@@ -29,6 +42,29 @@ def _email(value: str) -> str:
         raise PydanticCustomError("email", "not an e-mail address") from None
 
 
+def _name(value: str) -> str:
+    try:
+        return names.parse_name(value)
+    except ValueError:
+        raise PydanticCustomError("name", "not a name") from None
+
+
+def _scopes(value: list[str]) -> list[str]:
+    try:
+        return scopes.parse_scopes(value)
+    except ValueError:
+        raise PydanticCustomError("scopes", "not scopes") from None
+
+
+def _sent_moment(value: Any) -> Any:
+    if value is None:
+        return None
+    try:
+        return parse_moment(value)
+    except (TypeError, ValueError):
+        raise PydanticCustomError("moment", "not a moment") from None
+
+
 def _rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
@@ -39,6 +75,18 @@ SentPassword = Annotated[
     AfterValidator(_fit_for_text),
     Field(min_length=1, max_length=passwords.MAX_LENGTH, json_schema_extra={"format": "password"}),
 ]
+NewPassword = Annotated[
+    str,
+    # no constraints: password_rules.py has them, and says how to meet them
+    Field(json_schema_extra={"format": "password", "minLength": 8, "maxLength": passwords.MAX_LENGTH}),
+]
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"maxLength": names.MAX_LENGTH})]
+Scopes = Annotated[
+    list[Annotated[str, Field(json_schema_extra={"pattern": f"^{scopes.PATTERN}$", "maxLength": scopes.MAX_LENGTH})]],
+    AfterValidator(_scopes),
+    Field(json_schema_extra={"maxItems": scopes.MAX_NUMBER}),
+]
+SentMoment = Annotated[datetime | None, BeforeValidator(_sent_moment, json_schema_input_type=datetime | None)]
 Moment = Annotated[
     datetime,
     PlainSerializer(_rfc3339, return_type=str),
@@ -57,6 +105,86 @@ class LoginBody(RequestBody):
 
     email: Email = Field(description="trimmed; case does not matter", examples=["demo@wutang.example"])
     password: SentPassword = Field(description="taken as it is", repr=False, examples=["correct horse battery staple"])
+
+
+class ChangePasswordBody(RequestBody):
+    """A password and the one that follows it."""
+
+    current_password: SentPassword = Field(repr=False, examples=["correct horse battery staple"])
+    new_password: NewPassword = Field(
+        description="not among the most used ones, not the e-mail, not the name, not the current one",
+        repr=False,
+        examples=["seven small violet umbrellas"],
+    )
+
+
+class CreateUserBody(RequestBody):
+    """A user to be."""
+
+    email: Email = Field(description="trimmed; unique whatever its case", examples=["grace@wutang.example"])
+    password: NewPassword = Field(
+        description="not among the most used ones, not the e-mail, not the name",
+        repr=False,
+        examples=["correct horse battery staple"],
+    )
+    name: Name = Field("", examples=["Grace"])
+    scopes: Scopes = Field([], description="at most those that the caller has", examples=[["users:read"]])
+    disabled: bool = Field(default=False, description="a disabled user cannot log in", examples=[False])
+    email_verified_at: SentMoment = Field(None, examples=["2026-11-23T08:00:00Z"])
+
+    def new_user(self) -> NewUser:
+        """As the service takes it."""
+        return NewUser(
+            email=self.email,
+            password=self.password,
+            name=self.name,
+            scopes=self.scopes,
+            disabled=self.disabled,
+            email_verified_at=self.email_verified_at,
+        )
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
+class UpdateUserBody(RequestBody):
+    """What to change of a user; what is left out stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
+
+    email: Email | SkipJsonSchema[None] = Field(
+        None, description="another address is unverified, unless `email_verified_at` comes with it",
+        examples=["grace@wutang.example"],
+    )  # fmt: skip
+    password: NewPassword | SkipJsonSchema[None] = Field(
+        None, description="ends the user's sessions", repr=False, examples=["correct horse battery staple"]
+    )
+    name: Name | SkipJsonSchema[None] = Field(None, examples=["Grace Hopper"])
+    scopes: Scopes | SkipJsonSchema[None] = Field(
+        None, description="all of them; at most those that the user or the caller has", examples=[["users:read"]]
+    )
+    disabled: bool | SkipJsonSchema[None] = Field(None, description="`true` ends the user's sessions", examples=[False])
+    email_verified_at: SentMoment = Field(None, description="null clears it", examples=["2026-11-23T08:00:00Z"])
+
+    @field_validator("email", "password", "name", "scopes", "disabled", mode="before")
+    @classmethod
+    def _is_not_null(cls, value: Any) -> Any:
+        if value is None:
+            raise PydanticCustomError("null", "null")
+        return value
+
+    def change(self) -> UserChange:
+        """As the service takes it, the password apart."""
+        return UserChange(
+            name=self.name,
+            email=self.email,
+            scopes=self.scopes,
+            disabled=self.disabled,
+            email_verified_at=self.email_verified_at,
+            clear_email_verified_at="email_verified_at" in self.model_fields_set and self.email_verified_at is None,
+        )
 
 
 class TokenPairBody(BaseModel):
@@ -110,4 +238,41 @@ class UserBody(BaseModel):
             disabled=user.disabled_at is not None,
             created_at=user.created_at,
             updated_at=user.updated_at,
+        )
+
+
+class UserPageBody(BaseModel):
+    """Some users in the order of their ids."""
+
+    items: list[UserBody]
+    next: int | None = Field(description="send it as `after` to get the next page; null at the end", examples=[51])
+
+    @classmethod
+    def of(cls, page: UserPage) -> "UserPageBody":
+        """As it is sent."""
+        return cls.model_construct(items=[UserBody.of(user) for user in page.users], next=page.next)
+
+
+class SessionBody(BaseModel):
+    """A session of the caller's."""
+
+    id: UUID = Field(examples=["8d9a1c9e-2f0e-4a6b-9c4d-5b8f0d3e7a61"])
+    created_at: Moment
+    refreshed_at: Moment
+    expires_at: Moment
+    ip: str | None = Field(description="the address that logged in", examples=["192.0.2.7"])
+    user_agent: str | None = Field(description="the program that logged in", examples=["Mozilla/5.0"])
+    current: bool = Field(description="whether it is the one that asks", examples=[True])
+
+    @classmethod
+    def of(cls, session: SessionRecord, current: UUID) -> "SessionBody":
+        """As it is sent."""
+        return cls.model_construct(
+            id=session.id,
+            created_at=session.created_at,
+            refreshed_at=session.rotated_at,
+            expires_at=session.expires_at,
+            ip=session.ip,
+            user_agent=session.user_agent,
+            current=session.id == current,
         )

@@ -13,12 +13,12 @@ from wutang_auth.errors import (
     TooManyAttempts,
     WrongCurrentPassword,
 )
+from wutang_auth.password_rules import PasswordRules
 from wutang_auth.passwords import Passwords, Verdict
 from wutang_auth.repository import (
     Credentials,
     SessionRecord,
     SessionRepository,
-    UserChange,
     UserRecord,
     UserRepository,
 )
@@ -44,6 +44,7 @@ class AuthService:
         sessions: SessionRepository,
         tokens: Tokens,
         passwords: Passwords,
+        rules: PasswordRules,
         throttle: Throttle,
         session_ttl: int,
         refresh_with_access_token: bool,
@@ -52,6 +53,7 @@ class AuthService:
         self._sessions = sessions
         self._tokens = tokens
         self._passwords = passwords
+        self._rules = rules
         self._throttle = throttle
         self._session_ttl = session_ttl
         self._refreshable: tuple[Kind, ...] = ("refresh", "access") if refresh_with_access_token else ("refresh",)
@@ -184,20 +186,35 @@ class AuthService:
         """Replace the caller's password; the other sessions end, this one stays.
 
         Raises:
+            InvalidParameters: the new one breaks a rule.
             WrongCurrentPassword: the password to be replaced is another one.
             TooManyAttempts: the account or the address has to wait.
             Overloaded: too many passwords wait to be hashed.
         """
-        attempt = await self._admit(caller.user.email)
-        credentials = await self._users.find_credentials(caller.user.email)
-        verdict = await self._compare(current_password, credentials, attempt)
-        if not verdict.matches:
-            audit.record("password_change_failed", user_id=caller.user.id, reason="wrong current password")
-            raise WrongCurrentPassword
-        await self._throttle.forgive(attempt)
-        new_hash = await self._passwords.hash(new_password)
-        await self._users.update(caller.user.id, UserChange(password_hash=new_hash), keep_session=caller.session_id)
-        audit.record("password_changed", user_id=caller.user.id, session_id=caller.session_id)
+        user = caller.user
+        self._rules.check(
+            new_password, email=user.email, name=user.name, current=current_password, field="new_password"
+        )
+        attempt = await self._admit(user.email)
+        # twice at most: a login may upgrade the stored hash between our look at it and the new one
+        for _ in range(2):
+            credentials = await self._users.credentials(user.id)
+            verdict = await self._compare(current_password, credentials, attempt)
+            if credentials is None or not verdict.matches:
+                audit.record("password_change_failed", user_id=user.id, reason="wrong current password")
+                raise WrongCurrentPassword
+            await self._throttle.forgive(attempt)
+            replaced = await self._users.replace_password(
+                user.id,
+                verified_hash=credentials.password_hash,
+                new_hash=await self._passwords.hash(new_password),
+                keep_session=caller.session_id,
+            )
+            if replaced:
+                audit.record("password_changed", user_id=user.id, session_id=caller.session_id)
+                return
+        audit.record("password_change_failed", user_id=user.id, reason="changed meanwhile")
+        raise WrongCurrentPassword
 
     async def calibrate(self) -> None:
         """Meet one stored hash of each cost, so that refusals are even from the first one on."""

@@ -1,0 +1,21 @@
+"""Names of users: what is accepted as one."""
+
+import unicodedata
+
+MAX_LENGTH = 255
+
+
+def parse_name(text: str) -> str:
+    """The name, trimmed and in NFC; it may be empty.
+
+    Raises:
+        ValueError: too long, or not text of one line.
+    """
+    name = unicodedata.normalize("NFC", text).strip()
+    # SECURITY: control characters would drive terminals, forge lines or, as NUL and lone surrogates, break the database
+    if len(name) > MAX_LENGTH or any(unicodedata.category(character) in _UNFIT for character in name):
+        raise ValueError("not a name")
+    return name
+
+
+_UNFIT = ("Cc", "Cs", "Zl", "Zp")

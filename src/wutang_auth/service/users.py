@@ -1,0 +1,158 @@
+"""The accounts: created, listed, changed and deleted by administrators and operators."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from wutang_auth import audit
+from wutang_auth.errors import ScopeNotHeld, SelfLockout
+from wutang_auth.password_rules import PasswordRules
+from wutang_auth.passwords import Passwords
+from wutang_auth.repository import SessionRecord, SessionRepository, UserChange, UserRecord, UserRepository
+from wutang_auth.service.auth import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """A user to be."""
+
+    email: str
+    password: str = field(repr=False)
+    name: str = ""
+    scopes: list[str] = field(default_factory=list)
+    disabled: bool = False
+    email_verified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserPage:
+    """Some users in the order of their ids."""
+
+    users: list[UserRecord]
+    next: int | None
+    """After which id the next page begins; None at the end."""
+
+
+class UserService:
+    """What may be done to accounts.
+
+    `actor` is who does it: a caller, who has only so much to give, or None for an operator at the command line.
+    """
+
+    def __init__(
+        self, *, users: UserRepository, sessions: SessionRepository, passwords: Passwords, rules: PasswordRules
+    ) -> None:
+        self._users = users
+        self._sessions = sessions
+        self._passwords = passwords
+        self._rules = rules
+
+    async def create_user(self, actor: Caller | None, new: NewUser) -> UserRecord:
+        """Add a user.
+
+        Raises:
+            InvalidParameters: the password breaks a rule.
+            ScopeNotHeld: the actor lacks one of the scopes.
+            EmailTaken: another user has this e-mail, in some spelling.
+            Overloaded: too many passwords wait to be hashed.
+        """
+        if actor is not None and not set(new.scopes) <= set(actor.user.scopes):
+            raise ScopeNotHeld
+        self._rules.check(new.password, email=new.email, name=new.name)
+        user = await self._users.create(
+            email=new.email,
+            name=new.name,
+            password_hash=await self._passwords.hash(new.password),
+            scopes=new.scopes,
+            disabled=new.disabled,
+            email_verified_at=new.email_verified_at,
+        )
+        audit.record("user_created", user_id=user.id, actor_id=_id(actor))
+        return user
+
+    async def get_user(self, user_id: int) -> UserRecord:
+        """The user with this id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return await self._users.get(user_id)
+
+    async def find_user(self, email: str) -> UserRecord:
+        """The user with this e-mail, in any spelling.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return await self._users.find(email)
+
+    async def list_users(self, *, after: int = 0, limit: int, email: str | None = None) -> UserPage:
+        """The users that follow an id, at most `limit`; with an e-mail, in any spelling, only its user."""
+        users = await self._users.list(after=after, limit=limit + 1, email=email)
+        if len(users) <= limit:
+            return UserPage(users, None)
+        return UserPage(users[:limit], users[limit - 1].id)
+
+    async def update_user(
+        self, actor: Caller | None, user_id: int, change: UserChange, *, password: str | None = None
+    ) -> UserRecord:
+        """Change a user; a new password or disabling ends the sessions, and what is taken away is gone at once.
+
+        Raises:
+            InvalidParameters: the password breaks a rule.
+            NotFound: there is no such user.
+            EmailTaken: another user has the new e-mail, in some spelling.
+            ScopeNotHeld: the actor lacks a scope that is given; or that the user has whose password or e-mail changes.
+            SelfLockout: the actor would disable itself or lose a scope, which it could not give back.
+            Overloaded: too many passwords wait to be hashed.
+        """
+        if actor is not None and actor.user.id == user_id:
+            loses = change.scopes is not None and not set(actor.user.scopes) <= set(change.scopes)
+            if change.disabled or loses:
+                raise SelfLockout
+        if password is not None:
+            user = await self._users.get(user_id)
+            self._rules.check(password, email=change.email or user.email, name=change.name or user.name)
+            change = replace(change, password_hash=await self._passwords.hash(password))
+        changed = change.changed
+        if not changed:
+            return await self._users.get(user_id)
+        updated = await self._users.update(user_id, change, held=None if actor is None else actor.user.scopes)
+        audit.record("user_changed", user_id=user_id, actor_id=_id(actor), changed=changed)
+        return updated
+
+    async def change_scopes(self, user_id: int, *, given: Sequence[str] = (), taken: Sequence[str] = ()) -> UserRecord:
+        """Give some scopes and take others, whatever else the user has; for operators.
+
+        Raises:
+            NotFound: there is no such user.
+        """
+        user = await self._users.change_scopes(user_id, given=given, taken=taken)
+        audit.record("user_changed", user_id=user_id, changed=["scopes"])
+        return user
+
+    async def delete_user(self, actor: Caller | None, user_id: int) -> None:
+        """Delete a user and end its sessions.
+
+        Raises:
+            NotFound: there is no such user.
+            SelfLockout: the actor would delete itself.
+        """
+        if actor is not None and actor.user.id == user_id:
+            raise SelfLockout
+        await self._users.delete(user_id)
+        audit.record("user_deleted", user_id=user_id, actor_id=_id(actor))
+
+    async def list_sessions(self, user_id: int) -> list[SessionRecord]:
+        """The live sessions of a user, oldest first."""
+        return await self._sessions.list(user_id)
+
+    async def revoke_sessions(self, user_id: int) -> int:
+        """End every session of a user and count them."""
+        ended = await self._sessions.end_all(user_id)
+        audit.record("sessions_revoked", user_id=user_id)
+        return ended
+
+
+def _id(actor: Caller | None) -> int | None:
+    return None if actor is None else actor.user.id

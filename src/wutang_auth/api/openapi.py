@@ -133,15 +133,16 @@ def _routes(app: FastAPI) -> Iterator[RouteContext]:
             yield route
 
 
-def _dependencies(dependant: Dependant) -> Iterator[Any]:
+def _dependants(dependant: Dependant) -> Iterator[Dependant]:
+    """A route, what it depends on, and what that depends on."""
+    yield dependant
     for dependency in dependant.dependencies:
-        yield dependency.call
-        yield from _dependencies(dependency)
+        yield from _dependants(dependency)
 
 
 def _bodies(app: FastAPI) -> list[type[BaseModel]]:
-    found = [dependency for route in _routes(app) for dependency in _dependencies(route.dependant)]
-    return [dependency.model for dependency in found if isinstance(dependency, ParsedBody)]
+    calls = [dependant.call for route in _routes(app) for dependant in _dependants(route.dependant)]
+    return [call.model for call in calls if isinstance(call, ParsedBody)]
 
 
 # -- Schemas ----------------------------------------------------------------------------------------------------------
@@ -184,7 +185,7 @@ def _drop_titles(schema: Any) -> None:
 
 
 def _complete_operation(document: Document, route: RouteContext, operation: Document) -> None:
-    dependencies = list(_dependencies(route.dependant))
+    dependencies: list[Any] = [dependant.call for dependant in _dependants(route.dependant)]
     body = next((dependency for dependency in dependencies if isinstance(dependency, ParsedBody)), None)
     scopes = [dependency.scope for dependency in dependencies if isinstance(dependency, RequiredScope)]
     summary, _, description = cleandoc(operation.pop("description")).partition("\n\n")
@@ -206,7 +207,8 @@ def _complete_operation(document: Document, route: RouteContext, operation: Docu
             notes.append("Takes the same fields as `application/x-www-form-urlencoded`, too.")
 
     responses = operation["responses"]
-    refused = _refused(route, dependencies, responses)
+    responses.pop("422", None)  # FastAPI's own, with a body that this service does not send
+    refused = _refused(route, dependencies)
     for response in responses.values():
         response.pop(_REFUSALS, None)
         response.setdefault("headers", {})["X-Request-ID"] = {"$ref": "#/components/headers/RequestId"}
@@ -231,7 +233,7 @@ def _security(dependencies: Sequence[Any], scopes: list[str]) -> list[dict[str, 
     return []
 
 
-def _refused(route: RouteContext, dependencies: Sequence[Any], responses: Document) -> list[type[AuthError]]:
+def _refused(route: RouteContext, dependencies: Sequence[Any]) -> list[type[AuthError]]:
     """Every refusal of a route, in the order of their statuses."""
     path = str(route.path_format)
     found: set[type[AuthError]] = set()
@@ -246,7 +248,7 @@ def _refused(route: RouteContext, dependencies: Sequence[Any], responses: Docume
             found |= {errors.InvalidParameters, errors.PayloadTooLarge, errors.UnsupportedMediaType}
         if dependency in (auth_service, authenticate):
             found.add(errors.Unavailable)
-    if responses.pop("422", None) is not None:  # FastAPI's own, where it parses parameters
+    if any(dependant.query_params or dependant.header_params for dependant in _dependants(route.dependant)):
         found.add(errors.InvalidParameters)
     if "{" in path:
         found.add(errors.NotFound)

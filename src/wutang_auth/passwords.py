@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
@@ -26,6 +27,10 @@ T = TypeVar("T")
 MAX_LENGTH = 1024  # code points
 _BCRYPT_BYTES = 72
 _NICENESS = 10
+_LONGEST_WAIT = 10.0
+
+departure: ContextVar["asyncio.Future[None] | None"] = ContextVar("departure", default=None)
+"""Done when the client of the request that is being served went away; it then need not wait for its turn."""
 
 # OWASP Password Storage Cheat Sheet: argon2id, 19 MiB, 2 passes, 1 lane
 _ARGON2ID = argon2.using(type="ID", memory_cost=19456, time_cost=2, parallelism=1)
@@ -106,14 +111,25 @@ class Passwords:
         self.ensure_room()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
+        left = departure.get()
         try:
-            await turn
+            await asyncio.wait(
+                [turn] if left is None else [turn, left],
+                timeout=_LONGEST_WAIT,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
         except asyncio.CancelledError:
-            if turn in self._queue:
-                self._queue.remove(turn)
-            elif not turn.cancelled():
-                self._leave()
+            self._give_up(turn)
             raise
+        if not turn.done():
+            self._give_up(turn)
+            raise Overloaded("the client left the queue for password hashing, or waited too long in it")
+
+    def _give_up(self, turn: "asyncio.Future[None]") -> None:
+        if turn.done():
+            self._leave()
+        else:
+            self._queue.remove(turn)
 
     def _leave(self) -> None:
         while self._queue:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wutang_auth.api.dependencies import AuthServiceDep, CurrentCaller, SessionId, Token, parsed_body
+from wutang_auth.api.dependencies import AuthServiceDep, CurrentCaller, SessionId, Token, departure_noticed, parsed_body
 from wutang_auth.api.envelope import Envelope, ok
 from wutang_auth.api.openapi import refusals
 from wutang_auth.api.schemas import ChangePasswordBody, LoginBody, SessionBody, TokenPairBody, UserBody
@@ -32,7 +32,8 @@ async def login(
     Begins a session and answers with its first two tokens. Whether it was the e-mail or the password that was wrong, or
     the user that is disabled, is not told.
     """
-    pair = await service.login(body.email, body.password)
+    async with departure_noticed(request):
+        pair = await service.login(body.email, body.password)
     return ok(request, TokenPairBody.of(pair))
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -25,6 +27,7 @@ from wutang_auth.errors import (
     TokenMissing,
     UnsupportedMediaType,
 )
+from wutang_auth.passwords import departure
 from wutang_auth.service import AuthService, Caller, UserService
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -178,6 +181,26 @@ class ParsedBody(Generic[Body]):
 def parsed_body(model: type[Body], *, form: bool = False) -> ParsedBody[Body]:
     """A dependency; an object, so that the OpenAPI document can tell the body."""
     return ParsedBody(model, form=form)
+
+
+@asynccontextmanager
+async def departure_noticed(request: Request) -> AsyncIterator[None]:
+    """Tell those who wait inside when the client goes away; the body must have been read."""
+    loop = asyncio.get_running_loop()
+    left: asyncio.Future[None] = loop.create_future()
+
+    async def listen() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        left.set_result(None)
+
+    listener = asyncio.create_task(listen())
+    token = departure.set(left)
+    try:
+        yield
+    finally:
+        departure.reset(token)
+        listener.cancel()
 
 
 def _media_type(request: Request) -> str:

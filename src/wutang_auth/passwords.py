@@ -158,19 +158,35 @@ def _verify(password: str, stored_hash: str, may_upgrade: bool) -> Verdict:
     return Verdict(matches, seconds, _hash(password) if upgrade else None)
 
 
-def _matches(password: str, stored_hash: str) -> bool:
-    if stored_hash.startswith("$argon2"):
-        parsed = argon2.from_string(stored_hash)
-        if (
-            parsed.type == "d"
-            or parsed.memory_cost > _MAX_ARGON2_KIB
-            or parsed.memory_cost * parsed.rounds > _MAX_ARGON2_KIB_PASSES
-            or parsed.parallelism > _MAX_ARGON2_LANES
-        ):
-            raise ValueError("absurd cost")
-        return any(argon2.verify(form, stored_hash) for form in _forms(password))
-    if bcrypt.from_string(stored_hash).rounds > _MAX_BCRYPT_ROUNDS:
+def is_usable(stored_hash: str) -> bool:
+    """Whether a login can be compared with this hash: bcrypt or argon2, whole, and of no absurd cost."""
+    try:
+        _ensure_usable(stored_hash)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _ensure_usable(stored_hash: str) -> None:
+    if not stored_hash.startswith("$argon2"):
+        parsed = bcrypt.from_string(stored_hash)
+        if parsed.checksum is None or parsed.rounds > _MAX_BCRYPT_ROUNDS:
+            raise ValueError("no checksum, or absurd cost")
+        return
+    parsed = argon2.from_string(stored_hash)
+    if (
+        parsed.type == "d"
+        or parsed.memory_cost > _MAX_ARGON2_KIB
+        or parsed.memory_cost * parsed.rounds > _MAX_ARGON2_KIB_PASSES
+        or parsed.parallelism > _MAX_ARGON2_LANES
+    ):
         raise ValueError("absurd cost")
+
+
+def _matches(password: str, stored_hash: str) -> bool:
+    _ensure_usable(stored_hash)
+    if stored_hash.startswith("$argon2"):
+        return any(argon2.verify(form, stored_hash) for form in _forms(password))
     # PHP and every other bcrypt look at 72 bytes; bcrypt 5 raises instead
     return any(bcrypt.verify(form.encode()[:_BCRYPT_BYTES], stored_hash) for form in _forms(password))
 

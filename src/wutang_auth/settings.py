@@ -173,6 +173,24 @@ def refresh_ttl() -> int:
         raise SettingsError(f"{PREFIX}REFRESH_TTL: must be a number of seconds") from None
 
 
+def password_min_length() -> int:
+    """The least code points of a new password alone, likewise.
+
+    Raises:
+        SettingsError: it is set, but not to such a number.
+    """
+    try:
+        return _PasswordMinLengthOnly().password_min_length
+    except ValidationError:
+        raise SettingsError(f"{PREFIX}PASSWORD_MIN_LENGTH: must be a number from 8 to 128") from None
+
+
+class _PasswordMinLengthOnly(BaseSettings):
+    model_config = Settings.model_config
+
+    password_min_length: int = Field(8, ge=8, le=128)
+
+
 class _RefreshTtlOnly(BaseSettings):
     model_config = Settings.model_config
 

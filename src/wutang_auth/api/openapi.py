@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -103,7 +103,7 @@ def refusals(*refused: type[AuthError]) -> dict[int | str, dict[str, Any]]:
 def build(app: FastAPI) -> Document:
     """The document of an app's routes."""
     codes = "\n".join(f"| {code.number} | {code.english} | {code.chinese} |" for code in ResponseCode)
-    document: Document = get_openapi(
+    derived = get_openapi(
         title=app.title,
         version=app.version,
         summary="JWT authentication: login, refresh, logout that holds",
@@ -112,6 +112,7 @@ def build(app: FastAPI) -> Document:
         tags=_TAGS,
         routes=app.routes,
     )
+    document = _named_by_class(derived)
     components = document["components"]
     components["securitySchemes"] = _SECURITY_SCHEMES
     components["headers"] = _HEADERS
@@ -146,6 +147,17 @@ def _bodies(app: FastAPI) -> list[type[BaseModel]]:
 
 
 # -- Schemas ----------------------------------------------------------------------------------------------------------
+
+
+def _named_by_class(derived: Document) -> Document:
+    """The document with `UserEnvelope`, the class's name, for what pydantic calls `Envelope_UserBody_`."""
+    text = to_json(derived).decode()
+    for name, schema in derived["components"]["schemas"].items():
+        if name.startswith("Envelope_"):
+            text = text.replace(f'"{name}":', f'"{schema["title"]}":')
+            text = text.replace(_SCHEMA.format(model=name), _SCHEMA.format(model=schema["title"]))
+    document: Document = from_json(text)
+    return document
 
 
 def _complete_schemas(schemas: Document, bodies: Sequence[type[BaseModel]]) -> None:

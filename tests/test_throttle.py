@@ -1,6 +1,17 @@
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from ipaddress import ip_network
+from time import perf_counter
 
-from support import PASSWORD, Instance, add_user, assert_refused, log_in, query, success
+from passlib.hash import bcrypt
+
+from support import PASSWORD, Instance, add_and_log_in, add_user, assert_refused, log_in, query
+from wutang_auth.database import Database
+from wutang_auth.passwords import Passwords
+from wutang_auth.repository import AttemptRepository
+
+Start = Callable[..., Awaitable[Instance]]
 
 
 async def test_a_burst_is_counted_exactly_and_hashed_only_as_far_as_free(service: Instance) -> None:
@@ -28,3 +39,141 @@ async def test_a_throttled_login_says_when_to_come_back(service: Instance) -> No
     await asyncio.sleep(1.1)
     await log_in(service.client)
     assert_refused(await service.client.post("/api/auth/login", json=wrong), 401, 10003)
+
+
+async def test_an_unknown_account_is_throttled_like_a_known_one(service: Instance) -> None:
+    await add_user(service.settings)
+    answers = {}
+    for email in ("ada@wutang.example", "nobody@wutang.example"):
+        responses = [
+            await service.client.post("/api/auth/login", json={"email": email, "password": "wrong"}) for _ in range(12)
+        ]
+        answers[email] = [(r.status_code, r.headers.get("retry-after"), r.content) for r in responses]
+    assert answers["ada@wutang.example"] == answers["nobody@wutang.example"]
+    assert [status for status, *_ in answers["nobody@wutang.example"]] == [401] * 10 + [429] * 2
+
+
+async def test_the_owner_gets_in_from_a_known_address_while_strangers_hammer(start: Start) -> None:
+    service = await start(trusted_proxies=[ip_network("127.0.0.0/8")])
+    await add_user(service.settings)
+
+    async def attempt(ip: str, password: str) -> int:
+        body = {"email": "ada@wutang.example", "password": password}
+        return (await service.client.post("/api/auth/login", json=body, headers={"X-Forwarded-For": ip})).status_code
+
+    assert await attempt("203.0.113.7", PASSWORD) == 200
+    statuses = [await attempt(f"198.51.100.{number}", "wrong") for number in range(12)]
+    assert statuses == [401] * 10 + [429] * 2
+    assert await attempt("192.0.2.99", PASSWORD) == 429, "a stranger's address must wait, even with the right password"
+    assert await attempt("203.0.113.7", PASSWORD) == 200, "the owner's address need not"
+
+
+async def test_one_address_that_tries_many_accounts_is_throttled(start: Start) -> None:
+    service = await start(throttle_address_free=5)
+    await add_user(service.settings)
+    statuses = []
+    for number in range(7):
+        body = {"email": f"user{number}@wutang.example", "password": "wrong"}
+        statuses.append((await service.client.post("/api/auth/login", json=body)).status_code)
+    assert statuses == [401] * 5 + [429] * 2
+    rows = await query(service.settings, "SELECT count(*) FROM attempts WHERE attempts = 1")
+    assert rows[0][0] == 5, "what the address is refused for is not counted for the account"
+
+
+async def test_addresses_of_one_ipv6_network_are_one(start: Start) -> None:
+    service = await start(throttle_address_free=2, trusted_proxies=[ip_network("127.0.0.0/8")])
+    statuses = []
+    for number in range(3):
+        body = {"email": f"user{number}@wutang.example", "password": "wrong"}
+        headers = {"X-Forwarded-For": f"2001:db8:1:2::{number:x}"}
+        statuses.append((await service.client.post("/api/auth/login", json=body, headers=headers)).status_code)
+    assert statuses == [401, 401, 429]
+
+
+async def test_a_success_clears_the_account(service: Instance) -> None:
+    await add_user(service.settings)
+    wrong = {"email": "ada@wutang.example", "password": "wrong"}
+    for _ in range(3):
+        for _ in range(9):
+            assert (await service.client.post("/api/auth/login", json=wrong)).status_code == 401
+        await log_in(service.client)
+
+
+async def test_the_wait_doubles_to_its_longest_and_refusals_do_not_prolong_it(start: Start) -> None:
+    service = await start(throttle_account_free=1, throttle_max_wait=8)
+    await add_user(service.settings)
+    wrong = {"email": "ada@wutang.example", "password": "wrong"}
+    waits = []
+    for _ in range(6):
+        assert (await service.client.post("/api/auth/login", json=wrong)).status_code == 401
+        for _ in range(3):
+            refused = await service.client.post("/api/auth/login", json=wrong)
+            assert_refused(refused, 429, 40001)
+        waits.append(int(refused.headers["retry-after"]))
+        await query(service.settings, "UPDATE attempts SET free_at = free_at - interval '1 hour'")
+    assert waits == [1, 2, 4, 8, 8, 8]
+
+
+async def test_after_a_hundred_failures_there_is_one_attempt_a_day(start: Start) -> None:
+    service = await start(throttle_account_free=1)
+    await add_user(service.settings)
+    wrong = {"email": "ada@wutang.example", "password": "wrong"}
+    assert (await service.client.post("/api/auth/login", json=wrong)).status_code == 401
+    await query(service.settings, "UPDATE attempts SET failures = 99, free_at = now() WHERE free_at > now()")
+    assert (await service.client.post("/api/auth/login", json=wrong)).status_code == 401
+    refused = await service.client.post("/api/auth/login", json=wrong)
+    assert 86_000 < int(refused.headers["retry-after"]) <= 86_400
+
+
+async def test_counting_begins_anew_after_long_quiet(service: Instance) -> None:
+    await add_user(service.settings)
+    wrong = {"email": "ada@wutang.example", "password": "wrong"}
+    for _ in range(9):
+        assert (await service.client.post("/api/auth/login", json=wrong)).status_code == 401
+    await query(service.settings, "UPDATE attempts SET last_at = now() - interval '25 hours'")
+    assert (await service.client.post("/api/auth/login", json=wrong)).status_code == 401
+    rows = await query(service.settings, "SELECT DISTINCT failures FROM attempts")
+    assert [row[0] for row in rows] == [1]
+
+
+async def test_counts_survive_a_restart(start: Start) -> None:
+    wrong = {"email": "nobody@wutang.example", "password": "wrong"}
+    for instance in (await start(), await start()):
+        for _ in range(5):
+            assert (await instance.client.post("/api/auth/login", json=wrong)).status_code == 401
+    assert_refused(await (await start()).client.post("/api/auth/login", json=wrong), 429, 40001)
+
+
+async def test_a_wrong_current_password_counts_as_an_attempt(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    body = {"current_password": "wrong", "new_password": "a better passphrase than that"}
+    responses = [await service.client.put("/api/auth/password", json=body, headers=login.headers) for _ in range(11)]
+    for response in responses[:10]:
+        assert_refused(response, 409, 10003)
+    assert_refused(responses[10], 429, 40001)
+
+
+async def test_old_attempts_are_pruned_and_waits_are_not(service: Instance) -> None:
+    for number in range(3):
+        body = {"email": f"user{number}@wutang.example", "password": "wrong"}
+        await service.client.post("/api/auth/login", json=body)
+    await query(service.settings, "UPDATE attempts SET last_at = now() - interval '31 days'")
+    await query(service.settings, "UPDATE attempts SET free_at = now() + interval '1 hour' WHERE failures = 3")
+    database = Database(service.settings.database_url.get_secret_value())
+    assert await AttemptRepository(database).prune(timedelta(days=30)) == 3
+    await database.close()
+    rows = await query(service.settings, "SELECT failures FROM attempts")
+    assert [row[0] for row in rows] == [3]
+
+
+async def test_refusals_take_as_long_as_the_slowest_stored_hash() -> None:
+    passwords = Passwords(workers=1, queue=1)
+    slow = await passwords.verify("x", bcrypt.using(rounds=8).hash("y"))
+    slower = await passwords.verify("x", bcrypt.using(rounds=10).hash("y"))
+    quick = await passwords.verify("x", None)
+    assert quick.seconds < slower.seconds
+    for verdict in (slow, quick):
+        begun = perf_counter()
+        await passwords.even_out(verdict)
+        assert verdict.seconds + perf_counter() - begun >= slower.seconds * 0.9
+    passwords.close()

@@ -40,7 +40,8 @@ class PasswordRules:
         Raises:
             InvalidParameters: a rule is broken; the field error says which and how to meet it, and not the password.
         """
-        hashed = unicodedata.normalize("NFC", password)
+        # SECURITY: normalizing takes time that grows with the square; what is longer could not be sent at login either
+        hashed = unicodedata.normalize("NFC", password) if len(password) <= MAX_LENGTH else password
         broken = self._misshapen(hashed) or _guessable(hashed, email, name)
         if current is not None and hashed == unicodedata.normalize("NFC", current):
             broken = broken or _SAME

@@ -188,6 +188,8 @@ _MESSAGES: dict[str, tuple[str, str]] = {
     "string_type": ("必须是字符串", "must be a string"),
     "string_too_short": ("不能为空或过短", "is empty or too short"),
     "string_too_long": ("过长", "is too long"),
+    "too_short": ("不能为空或过短", "is empty or too short"),
+    "too_long": ("过长", "is too long"),
     "string_unicode": ("含有无效字符", "has characters that no text may have"),
     "unfit_text": ("含有无效字符", "has characters that no text may have"),
     "email": ("不是有效的邮箱地址", "must be an e-mail address"),

@@ -92,8 +92,8 @@ def _routed(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         openapi_url=None,  # api/docs.py has the routes of the documentation
         redirect_slashes=False,
-        root_path=settings.root_path,
     )
+    app.root_path = settings.root_path  # FastAPI deprecates it as an argument
     app.state.settings = settings
     app.state.is_draining = False
     envelope.install(app, partial(allowed_methods, app))

@@ -84,8 +84,8 @@ def openapi(request: Request) -> Response:
 @router.get("/docs/collection.json")
 def postman_collection(request: Request) -> Response:
     """The Postman collection, for the service at the URL that it was asked for under."""
-    base_url = str(request.base_url).rstrip("/")
-    # SECURITY: the URL is the client's word; the answer is for this client only
+    # SECURITY: the host is the client's word; the answer is for this client only
+    base_url = f"{request.url.scheme}://{request.url.netloc}{request.app.root_path}"
     return Response(
         to_json(collection(request.app.openapi(), base_url)), 200, {"Cache-Control": "no-store"}, "application/json"
     )

@@ -1,7 +1,6 @@
 """The OpenAPI document: what FastAPI derives from the routes, completed with what it cannot see."""
 
 from collections.abc import Iterator, Sequence
-from http import HTTPStatus
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Final
@@ -221,10 +220,12 @@ def _complete_operation(document: Document, route: RouteContext, operation: Docu
     responses = operation["responses"]
     responses.pop("422", None)  # FastAPI's own, with a body that this service does not send
     refused = _refused(route, dependencies)
+    for status in {str(error.status) for error in refused}:
+        responses.pop(status, None)  # made by `refusals`, to be replaced
     for response in responses.values():
-        response.pop(_REFUSALS, None)
-        response.setdefault("headers", {})["X-Request-ID"] = {"$ref": "#/components/headers/RequestId"}
-    _complete_success(document, operation, notes, refused)
+        _complete_answer(response, document["components"]["schemas"])
+    if refused:
+        notes.append(_table(responses, refused))
     for error in refused:
         component = _component(error)
         previous = responses.get(str(error.status), {})
@@ -269,24 +270,25 @@ def _refused(route: RouteContext, dependencies: Sequence[Any]) -> list[type[Auth
     return sorted(found, key=lambda error: (error.status, error.code.number, error.__name__))
 
 
-def _complete_success(
-    document: Document, operation: Document, notes: list[str], refused: Sequence[type[AuthError]]
-) -> None:
-    """The answer when all is well, and a table of every answer below the description."""
-    status, response = next((status, found) for status, found in operation["responses"].items() if status[0] == "2")
-    for content in response.get("content", {}).values():
-        value = example(content["schema"], document["components"]["schemas"])
-        if isinstance(value, dict) and "code" in value:
+def _complete_answer(response: Document, schemas: Document) -> None:
+    """Of an answer that is the route's own: its header, its example, and what it means."""
+    response["headers"] = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
+    for content in response["content"].values():
+        value = example(content["schema"], schemas)
+        if "code" in value:
             value |= {"code": ResponseCode.OK.number, "message": ResponseCode.OK.chinese}
-        content.setdefault("example", value)
-    is_enveloped = any(error is errors.Failed for error in refused)
-    if response["description"] == "Successful Response":
-        response["description"] = "Done." if status == "200" else f"{HTTPStatus(int(status)).phrase}."
-    if not is_enveloped:
-        return
-    rows = [f"| {status} | {_spoken(ResponseCode.OK)} | {response['description']} |"]
+        content["example"] = value
+
+
+def _table(responses: Document, refused: Sequence[type[AuthError]]) -> str:
+    """Every answer of an operation, in Markdown."""
+    rows = [
+        f"| {status} | {_spoken(ResponseCode.OK)} | {response['description']} |"
+        for status, response in responses.items()
+        if status.startswith("2")
+    ]
     rows += [f"| {error.status} | {_spoken(error.code)} | {_when(error)} |" for error in refused]
-    notes.append("\n".join(["| HTTP | code | when |", "|---|---|---|", *rows]))
+    return "\n".join(["| HTTP | code | when |", "|---|---|---|", *rows])
 
 
 def _add_links(document: Document) -> None:

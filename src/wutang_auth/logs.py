@@ -26,8 +26,11 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "formatters": {"line": {"()": formatter}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": settings.log_level.upper()},
-        # warnings.warn() too comes as one line
-        "loggers": {name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error", "py.warnings")},
+        # warnings.warn() too comes as one line; alembic tells of its plugins at every start
+        "loggers": {
+            **{name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error", "py.warnings")},
+            "alembic.runtime.plugins": {"level": "WARNING"},
+        },
     }
 
 

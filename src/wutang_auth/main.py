@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wutang_auth import __version__, migrations
 from wutang_auth import settings as settings_module
@@ -45,6 +45,14 @@ class _Application(FastAPI):
         if self.openapi_schema is None:
             self.openapi_schema = openapi.build(self)
         return self.openapi_schema
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve; without OpenTelemetry's SDK directly, since FastAPI would look for it at every request."""
+        if scope["type"] == "http" and self.middleware_stack is not None and not self.state.is_traced:
+            scope["app"] = self
+            await self.middleware_stack(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """The layers, outermost first: edge, CORS, shortcut, FastAPI."""
@@ -96,6 +104,7 @@ def _routed(settings: Settings) -> FastAPI:
     app.root_path = settings.root_path  # FastAPI deprecates it as an argument
     app.state.settings = settings
     app.state.is_draining = False
+    app.state.is_traced = bool(settings.root_path) or app._native_telemetry.enabled()  # noqa: SLF001 -- FastAPI has no question for it
     envelope.install(app, partial(allowed_methods, app))
     for router in (auth.router, users.router, response_code.router, well_known.router, health.router, docs.router):
         app.include_router(router)

@@ -1,7 +1,7 @@
 """Request and response bodies."""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -11,7 +11,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     WithJsonSchema,
     field_validator,
 )
@@ -65,10 +64,6 @@ def _sent_moment(value: Any) -> Any:
         raise PydanticCustomError("moment", "not a moment") from None
 
 
-def _rfc3339(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
 Email = Annotated[str, AfterValidator(_email), Field(max_length=MAX_LENGTH + 64, json_schema_extra={"format": "email"})]
 SentPassword = Annotated[
     str,
@@ -88,8 +83,7 @@ Scopes = Annotated[
 ]
 SentMoment = Annotated[datetime | None, BeforeValidator(_sent_moment, json_schema_input_type=datetime | None)]
 Moment = Annotated[
-    datetime,
-    PlainSerializer(_rfc3339, return_type=str),
+    datetime,  # asyncpg brings UTC, which pydantic ends in Z
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T08:00:00Z"]}, "serialization"),
 ]
 

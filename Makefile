@@ -44,8 +44,13 @@ bench: benchmarks/.venv/installed wrk  ## Measure it beside its peers and the li
 
 include benchmarks/bench.mk
 
+clients: venv clients/.venv/installed clients/node_modules/installed  ## Prove API and documentation with other people's tools
+	clients/run.sh $(BIN)
+
+include clients/clients.mk
+
 clean:  ## Remove what the other targets made, but not the data of dev
-	rm -rf .venv .venv-* benchmarks/.venv benchmarks/.venv-service build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* benchmarks/.venv benchmarks/.venv-service clients/.venv clients/node_modules clients/generated build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests alembic -name __pycache__ -prune -exec rm -rf {} +
 
 # -- The lock files ---------------------------------------------------------------------------------------------------
@@ -53,7 +58,7 @@ clean:  ## Remove what the other targets made, but not the data of dev
 LOCKS := requirements.lock requirements-build.lock requirements-dev.lock
 # Local archives and settings of this machine stay out of what is locked for all.
 COMPILE = env -u UV_FIND_LINKS -u UV_CONSTRAINT -u UV_OVERRIDE $(BIN)/uv pip compile --quiet --universal \
-	--generate-hashes --python-version 3.11 --no-annotate --custom-compile-command 'make lock'
+	--generate-hashes --python-version 3.11 --no-annotate --custom-compile-command 'make $@'
 
 lock: venv  ## Bring the lock files in line with pyproject.toml; ARGS=--upgrade takes the newest of everything
 	$(COMPILE) pyproject.toml --extra embedded --group dev $(ARGS) -o $(OUT)requirements-dev.lock

@@ -75,8 +75,9 @@ step "newman" 120 newman run "$base_url/docs/collection.json" --reporter-cli-no-
 
 step "openapi-python-client" 120 clients/.venv/bin/openapi-python-client generate --fail-on-warning \
     --path "$generated/openapi.json" --config clients/python/openapi-python-client.yaml --output-path "$generated/python"
-export PYTHONPATH="$PWD/$generated/python"
-step "mypy" 300 clients/.venv/bin/mypy --strict --no-incremental clients/python
+export PYTHONPATH="$PWD/$generated/python" MYPYPATH="$PWD/$generated/python"
+# the code that uses the client is ours to answer for, the generated code is not
+step "mypy" 300 clients/.venv/bin/mypy --config-file= --strict --follow-imports=silent --no-incremental clients/python
 step "the Python client" 60 clients/.venv/bin/python clients/python/use_client.py "$base_url" "$email" "$password"
 step "PyJWT and joserfc" 60 clients/.venv/bin/python clients/python/verify_tokens.py "$base_url" "$email" "$password"
 
@@ -87,7 +88,7 @@ step "jose" 60 node "$generated/built/typescript/verify-tokens.js" "$base_url" "
 
 # -- The code samples and the pages -----------------------------------------------------------------------------------
 
-unset PYTHONPATH
+unset PYTHONPATH MYPYPATH
 SAMPLE_LANGUAGES="Shell JavaScript Python PHP" step "the code samples" 600 "$bin/pytest" -q tests/test_docs_samples.py
 step "the pages in a browser" 180 node clients/browser.mjs "$base_url" "$email" "$password" Demo ${SCREENSHOTS:+"$SCREENSHOTS"}
 echo "== all of them are content"

@@ -41,7 +41,7 @@ def test_the_readme_names_every_audit_event() -> None:
 
 
 def _shown(default: object) -> str:
-    if default == () or default == "":
+    if default in ((), ""):
         return "–"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"

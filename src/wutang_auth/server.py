@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+import httptools
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -22,6 +23,7 @@ from wutang_auth.settings import Settings
 logger = logging.getLogger(__name__)
 
 _MAX_HEAD = 32 * 1024
+_MAX_REQUEST = 1024 * 1024
 _REQUEST_SECONDS = 15.0
 _KEEP_ALIVE_SECONDS = 75
 _GRACEFUL_SECONDS = 20
@@ -29,11 +31,14 @@ _MALFORMED = b'{"code":10001,"message":"\xe5\x8f\x82\xe6\x95\xb0\xe6\x9c\x89\xe8
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 that gives no one forever: neither bytes for a head nor seconds for a request."""
+    """HTTP/1.1 that gives no one forever: neither bytes for a request nor seconds."""
 
     waiting_since: float | None = None
     """When the first byte of a request came whose last has not; None between requests."""
-    _head_bytes = 0
+    _bytes = 0
+    """How much of a request that is not complete has come."""
+    _head_is_complete = False
+    _asks_for_upgrade = False
 
     def connection_made(self, transport: Any) -> None:  # noqa: D102
         super().connection_made(transport)
@@ -42,20 +47,57 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:  # noqa: D102
         if self.waiting_since is None:
             self.waiting_since = time.monotonic()
-        self._head_bytes += len(data)
-        super().data_received(data)
-        # still counting: no head was complete in what came so far
-        if self._head_bytes > _MAX_HEAD and not self.transport.is_closing():
+        self._bytes += len(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
+        if self.transport.is_closing():
+            return
+        if not self._head_is_complete and self._bytes > _MAX_HEAD:
             self.send_400_response("")
+        elif self._bytes > _MAX_REQUEST:
+            self.transport.close()  # it has its answer, and what it goes on sending is not read for ever
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, but no trailer."""
+        # SECURITY: a trailer is no header (RFC 9110 section 6.5.1); proxies check and replace headers only
+        if not self._head_is_complete:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:  # noqa: D102
-        self._head_bytes = -(2**62)  # the body has a bound of its own
-        super().on_headers_complete()
+        self._asks_for_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if not self._asks_for_upgrade:
+            self._head_is_complete = True
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:  # noqa: D102
-        self._head_bytes = 0
-        self.waiting_since = None
-        super().on_message_complete()
+        if not self._asks_for_upgrade:
+            self._bytes = 0
+            self._head_is_complete = False
+            self.waiting_since = None
+            super().on_message_complete()
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("")
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Parse a request once more without its Upgrade, which a server may ignore (RFC 9110 section 7.8).
+
+        Programs that hope for HTTP/2 send it, and llhttp takes what follows, the body first, for another protocol.
+        """
+        version = self.parser.get_http_version().encode()
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
+        for name, value in self.headers:
+            if name != b"upgrade":
+                head += [name, b": ", value, b"\r\n"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        self._parse(b"".join([*head, b"\r\n", rest]))
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- the same answer for every malformed request
         """Answer what is not HTTP, in the envelope."""

@@ -2,19 +2,23 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import chain, islice
 from typing import Any
 from uuid import UUID
 
 import typer
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from wutang_auth.keys import rfc3339
 from wutang_auth.repository import SessionRecord, UserRecord
+
+_FITTED_ROWS = 500
 
 
 def say(line: str) -> None:
@@ -27,20 +31,43 @@ def document(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=_plain))
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table for people."""
-    grid = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        grid.add_row(*(Text(_cell(value)) for value in row))
-    # a pipe gets whole lines
-    Console(width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False).print(grid)
+def documents(values: Iterable[dict[str, Any]]) -> None:
+    """One JSON array, each value on a line of its own."""
+    separator = "["
+    for value in values:
+        sys.stdout.write(f"{separator}{json.dumps(value, ensure_ascii=False, default=_plain)}")
+        separator = ",\n "
+    sys.stdout.write("]\n" if separator != "[" else "[]\n")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table for people: fitted to the terminal, or in whole lines for a pipe and where rows are many."""
+    remaining = iter(rows)
+    first = [[_cell(value) for value in row] for row in islice(remaining, _FITTED_ROWS + 1)]
+    if sys.stdout.isatty() and len(first) <= _FITTED_ROWS:
+        grid = Table(*columns, box=None, pad_edge=False, header_style="bold")
+        for row in first:
+            grid.add_row(*map(Text, row))
+        Console(highlight=False, markup=False).print(grid)
+        return
+    widths = [max(map(cell_len, column)) for column in zip(columns, *first, strict=True)]
+    for row in chain([list(columns)], first, ([_cell(value) for value in row] for row in remaining)):
+        cells = (set_cell_size(cell, max(width, cell_len(cell))) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
 
 
 def user_document(user: UserRecord) -> dict[str, Any]:
     """A user as the API shows one."""
-    fields = asdict(user)
-    disabled_at = fields.pop("disabled_at")
-    return {**fields, "disabled": disabled_at is not None}
+    return {
+        "id": user.id,
+        "name": user.name,
+        "email": user.email,
+        "email_verified_at": user.email_verified_at,
+        "scopes": user.scopes,
+        "disabled": user.disabled_at is not None,
+        "created_at": user.created_at,
+        "updated_at": user.updated_at,
+    }
 
 
 def session_document(session: SessionRecord) -> dict[str, Any]:

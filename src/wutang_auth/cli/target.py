@@ -13,6 +13,10 @@ from wutang_auth import settings as settings_module
 from wutang_auth.database import Database
 from wutang_auth.embedded import EmbeddedError, EmbeddedPostgres
 from wutang_auth.errors import AuthError, DatabaseUnavailable, EmailTaken, InvalidParameters, NotFound
+from wutang_auth.password_rules import PasswordRules
+from wutang_auth.passwords import Passwords
+from wutang_auth.repository import SessionRepository, UserRepository
+from wutang_auth.service import UserService
 from wutang_auth.settings import Settings, SettingsError
 
 T = TypeVar("T")
@@ -118,6 +122,30 @@ def run(data_dir: Path, work: Callable[[Database], Awaitable[T]]) -> T:
             return asyncio.run(with_database(url))
         except AuthError as error:
             raise CommandError(_explained(error)) from error
+
+
+def run_users(data_dir: Path, work: Callable[[UserService], Awaitable[T]]) -> T:
+    """Run work on the accounts, likewise."""
+    try:
+        rules = PasswordRules(min_length=settings_module.password_min_length())
+    except SettingsError as error:
+        raise CommandError(str(error)) from None
+
+    async def with_service(database: Database) -> T:
+        passwords = Passwords(workers=1, queue=1)
+        try:
+            return await work(
+                UserService(
+                    users=UserRepository(database),
+                    sessions=SessionRepository(database, ttl=0, grace=0),
+                    passwords=passwords,
+                    rules=rules,
+                )
+            )
+        finally:
+            passwords.close()
+
+    return run(data_dir, with_service)
 
 
 def _explained(error: AuthError) -> str:

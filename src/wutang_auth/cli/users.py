@@ -1,22 +1,27 @@
 """`wutang-auth users`: the accounts."""
 
 import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from wutang_auth.cli.output import document, say, table, user_document
-from wutang_auth.cli.target import DATA_DIR, AsJson, CommandError, DataDir, run
-from wutang_auth.database import Database
+from wutang_auth.cli import transfer
+from wutang_auth.cli.output import document, documents, say, table, user_document
+from wutang_auth.cli.target import DATA_DIR, AsJson, CommandError, DataDir, run_users
 from wutang_auth.emails import parse_email
-from wutang_auth.passwords import Passwords
-from wutang_auth.repository import UserRecord, UserRepository
+from wutang_auth.names import parse_name
+from wutang_auth.repository import UserChange, UserRecord
+from wutang_auth.scopes import parse_scopes
+from wutang_auth.service import NewUser, UserService
 
 app = typer.Typer(help="The accounts.", no_args_is_help=True)
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="In any spelling.", show_default=False)]
+ScopeNames = Annotated[list[str], typer.Argument(metavar="SCOPE...", help="Such as orders:read.", show_default=False)]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
-
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 _PAGE = 500
 
 
@@ -31,36 +36,28 @@ def create(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Add a user; asks for the password."""
-    address = _parsed(email)
+    address, called, scopes = parsed_email(email), _parsed_name(name), _parsed_scopes(scope or [])
     password = read_password(stdin=password_stdin)
-
-    async def work(database: Database) -> UserRecord:
-        passwords = Passwords(workers=1, queue=1)
-        return await UserRepository(database).create(
-            email=address, name=name, password_hash=await passwords.hash(password), scopes=sorted(set(scope or ()))
-        )
-
-    user = run(data_dir, work)
-    if as_json:
-        document(user_document(user))
-    else:
-        say(f"created user {user.id}, {user.email}")
+    new = NewUser(email=address, password=password, name=called, scopes=scopes)
+    user = run_users(data_dir, lambda service: service.create_user(None, new))
+    _tell(user, "created", as_json=as_json)
 
 
 @app.command("list")
 def list_(*, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
     """List the users."""
 
-    async def work(database: Database) -> list[UserRecord]:
-        users: list[UserRecord] = []
-        repository = UserRepository(database)
-        while page := await repository.list(after=users[-1].id if users else 0, limit=_PAGE):
-            users += page
+    async def work(service: UserService) -> list[UserRecord]:
+        page = await service.list_users(limit=_PAGE)
+        users = page.users
+        while page.next is not None:
+            page = await service.list_users(after=page.next, limit=_PAGE)
+            users += page.users
         return users
 
-    users = run(data_dir, work)
+    users = run_users(data_dir, work)
     if as_json:
-        document([user_document(user) for user in users])
+        documents(map(user_document, users))
     else:
         _show(users)
 
@@ -68,37 +65,163 @@ def list_(*, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
 @app.command()
 def show(email: Email, *, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
     """Show one user."""
-    address = _parsed(email)
-    user = run(data_dir, lambda database: UserRepository(database).find(address))
+    address = parsed_email(email)
+    user = run_users(data_dir, lambda service: service.find_user(address))
     if as_json:
         document(user_document(user))
     else:
         _show([user])
 
 
+@app.command("set-password")
+def set_password(
+    email: Email, *, password_stdin: PasswordStdin = False, as_json: AsJson = False, data_dir: DataDir = DATA_DIR
+) -> None:
+    """Set a user's password and end its sessions; asks for the password."""
+    address = parsed_email(email)
+    password = read_password(stdin=password_stdin)
+
+    async def work(service: UserService, user: UserRecord) -> UserRecord:
+        return await service.update_user(None, user.id, UserChange(), password=password)
+
+    _tell(_changed(data_dir, address, work), "set the password of", as_json=as_json)
+
+
+@app.command()
+def enable(email: Email, *, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
+    """Let a disabled user log in again."""
+
+    async def work(service: UserService, user: UserRecord) -> UserRecord:
+        return await service.update_user(None, user.id, UserChange(disabled=False))
+
+    _tell(_changed(data_dir, parsed_email(email), work), "enabled", as_json=as_json)
+
+
+@app.command()
+def disable(email: Email, *, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
+    """Let a user log in no more and end its sessions."""
+
+    async def work(service: UserService, user: UserRecord) -> UserRecord:
+        return await service.update_user(None, user.id, UserChange(disabled=True))
+
+    _tell(_changed(data_dir, parsed_email(email), work), "disabled", as_json=as_json)
+
+
+@app.command()
+def grant(email: Email, scopes: ScopeNames, *, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
+    """Give a user scopes."""
+    given = _parsed_scopes(scopes)
+
+    async def work(service: UserService, user: UserRecord) -> UserRecord:
+        _parsed_scopes([*user.scopes, *given])
+        return await service.change_scopes(user.id, given=given)
+
+    _tell(_changed(data_dir, parsed_email(email), work), f"granted {' '.join(given)} to", as_json=as_json)
+
+
+@app.command()
+def revoke(email: Email, scopes: ScopeNames, *, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
+    """Take scopes from a user, from its next request on."""
+
+    async def work(service: UserService, user: UserRecord) -> UserRecord:
+        return await service.change_scopes(user.id, taken=scopes)
+
+    # not parsed: whatever a user has can be taken
+    _tell(_changed(data_dir, parsed_email(email), work), f"revoked {' '.join(scopes)} from", as_json=as_json)
+
+
+@app.command()
+def delete(email: Email, *, yes: Yes = False, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
+    """Delete a user and its sessions, for ever."""
+    address = parsed_email(email)
+    user = run_users(data_dir, lambda service: service.find_user(address))
+    if not yes:
+        _confirm(f"Delete user {user.id}, {user.email}, for ever?")
+
+    async def work(service: UserService) -> None:
+        await service.delete_user(None, user.id)
+
+    run_users(data_dir, work)
+    _tell(user, "deleted", as_json=as_json)
+
+
+app.command("import")(transfer.import_users)
+app.command("export")(transfer.export_users)
+
+
 def read_password(*, stdin: bool) -> str:
     """A password from standard input, or typed twice without echo.
 
     Raises:
-        CommandError: there is no terminal to ask at.
+        CommandError: there is no terminal to ask at, or it is no text.
     """
     if stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        try:
+            return sys.stdin.buffer.readline().rstrip(b"\r\n").decode()
+        except UnicodeDecodeError:
+            raise CommandError("the password must be UTF-8") from None
     if not sys.stdin.isatty():
         raise CommandError("no terminal to ask for the password at; give it by --password-stdin")
     password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     return password
 
 
-def _parsed(email: str) -> str:
+def _changed(
+    data_dir: Path, address: str, work: Callable[[UserService, UserRecord], Awaitable[UserRecord]]
+) -> UserRecord:
+    async def found(service: UserService) -> UserRecord:
+        return await work(service, await service.find_user(address))
+
+    return run_users(data_dir, found)
+
+
+def _confirm(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise CommandError("no terminal to ask at; --yes does it without asking")
+    typer.confirm(question, abort=True)
+
+
+def parsed_email(email: str) -> str:
+    """The address.
+
+    Raises:
+        CommandError: it is none.
+    """
     try:
         return parse_email(email)
     except ValueError:
         raise CommandError("EMAIL must be an e-mail address") from None
 
 
+def _parsed_name(name: str) -> str:
+    try:
+        return parse_name(name)
+    except ValueError:
+        raise CommandError("--name must be one line of at most 255 characters") from None
+
+
+def _parsed_scopes(scopes: list[str]) -> list[str]:
+    try:
+        return parse_scopes(scopes)
+    except ValueError:
+        raise CommandError(
+            "a scope begins with a lower-case letter and has at most 64 of a-z 0-9 _ . : -; "
+            "a user has at most 32 of them, 1024 characters in all"
+        ) from None
+
+
+def _tell(user: UserRecord, what: str, *, as_json: bool) -> None:
+    if as_json:
+        document(user_document(user))
+    else:
+        say(f"{what} user {user.id}, {user.email}")
+
+
 def _show(users: list[UserRecord]) -> None:
     table(
-        ("id", "email", "name", "scopes", "disabled", "created"),
-        [(u.id, u.email, u.name, u.scopes, u.disabled_at is not None, u.created_at) for u in users],
+        ("id", "email", "name", "verified", "scopes", "disabled", "created"),
+        (
+            (u.id, u.email, u.name, u.email_verified_at, u.scopes, u.disabled_at is not None, u.created_at)
+            for u in users
+        ),
     )

@@ -48,6 +48,14 @@ class UserRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredUser:
+    """A user with the password hash, for another system to take over."""
+
+    user: UserRecord
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """What a login is compared with."""
 
@@ -253,6 +261,18 @@ class UserRepository:
         else:
             rows = await self._database.fetch(self._LIST_EMAIL, after=after, canonical=canonical_email(email))
         return [UserRecord(*row) for row in rows]
+
+    _EXPORT = Statement(
+        select(*USER_COLUMNS, col(User.password_hash))
+        .where(col(User.id) > bindparam("after"))
+        .order_by(col(User.id))
+        .limit(bindparam("most"))
+    )
+
+    async def export(self, *, after: int, limit: int) -> Sequence[StoredUser]:
+        """The next users by id, at most `limit`, with all that is known of them."""
+        rows = await self._database.fetch(self._EXPORT, after=after, most=limit)
+        return [StoredUser(UserRecord(*row[:8]), row[8]) for row in rows]
 
     # SECURITY: in the statement itself, so that no scope taken away meanwhile is given back by one who lacks it
     _held = bindparam("held", type_=ARRAY(Text()))

@@ -1,6 +1,6 @@
 """The accounts: created, listed, changed and deleted by administrators and operators."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -8,8 +8,17 @@ from wutang_auth import audit
 from wutang_auth.errors import ScopeNotHeld, SelfLockout
 from wutang_auth.password_rules import PasswordRules
 from wutang_auth.passwords import Passwords
-from wutang_auth.repository import SessionRecord, SessionRepository, UserChange, UserRecord, UserRepository
+from wutang_auth.repository import (
+    SessionRecord,
+    SessionRepository,
+    StoredUser,
+    UserChange,
+    UserRecord,
+    UserRepository,
+)
 from wutang_auth.service.auth import Caller
+
+_EXPORT_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,14 @@ class UserService:
         if len(users) <= limit:
             return UserPage(users, None)
         return UserPage(users[:limit], users[limit - 1].id)
+
+    async def export_users(self) -> AsyncIterator[StoredUser]:
+        """Every user with the password hash, in the order of their ids; for operators."""
+        after = 0
+        while page := await self._users.export(after=after, limit=_EXPORT_PAGE):
+            for stored in page:
+                yield stored
+            after = page[-1].user.id
 
     async def update_user(
         self, actor: Caller | None, user_id: int, change: UserChange, *, password: str | None = None

@@ -3,10 +3,10 @@
 //     node browser.mjs BASE_URL EMAIL PASSWORD NAME [FOLDER for screenshots]
 
 import assert from "node:assert/strict";
+import http from "node:http";
 import { chromium } from "playwright-core";
 
 const [baseUrl, email, password, name, folder] = process.argv.slice(2);
-const origin = new URL(baseUrl).origin;
 const problems = [];
 let refusalsToCome = 0;
 
@@ -24,11 +24,10 @@ const deadline = setTimeout(() => {
 }, 120_000);
 
 try {
-    const page = await watchedPage();
-    await tryItOut(page);
-    await page.close();
+    await tryItOut(baseUrl, folder);
     await readTheReference();
     await closeTheNetwork();
+    await behindAGateway((prefixed) => tryItOut(prefixed));
     assert.deepEqual(problems, []);
     console.log("browser: logged in, was somebody, logged out, was nobody; no error, no violation, no other host");
 } finally {
@@ -37,7 +36,7 @@ try {
 }
 
 /** A page on which every error, violation and foreign request is a problem. */
-async function watchedPage() {
+async function watchedPage(origin) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "zh-CN" });
     const page = await context.newPage();
     page.setDefaultTimeout(20_000);
@@ -62,8 +61,9 @@ async function watchedPage() {
     return page;
 }
 
-async function tryItOut(page) {
-    await page.goto(`${baseUrl}/docs`);
+async function tryItOut(place, pictures) {
+    const page = await watchedPage(new URL(place).origin);
+    await page.goto(`${place}/docs`);
     const login = await openOperation(page, "login");
     await login.locator("textarea.body-param__text").fill(JSON.stringify({ email, password }, null, 2));
     assert.equal((await execute(login)).code, 20001);
@@ -75,7 +75,7 @@ async function tryItOut(page) {
     assert.equal(user.name, name);
     assert.equal(await statusOf(me), "200");
     await me.locator(".live-responses-table").getByText(`"${name}"`).waitFor();
-    await screenshot(page, "swagger-ui.png", me);
+    await screenshot(page, pictures, "swagger-ui.png", me.locator(".responses-wrapper"));
 
     // a refresh replaces the tokens: the page goes on working, with another token than before
     const before = await authorization(me);
@@ -93,6 +93,7 @@ async function tryItOut(page) {
     assert.equal(await authorization(me), undefined);
 
     await authorizeByDialog(page, me);
+    await page.close();
 }
 
 /** The Authorize dialog takes a token that came from elsewhere. */
@@ -139,7 +140,7 @@ async function authorization(block) {
 
 /** ReDoc: every operation with its languages and its answers. */
 async function readTheReference() {
-    const page = await watchedPage();
+    const page = await watchedPage(new URL(baseUrl).origin);
     await page.goto(`${baseUrl}/redoc`);
     const description = await (await fetch(`${baseUrl}/openapi.json`)).json();
     for (const operations of Object.values(description.paths)) {
@@ -155,7 +156,7 @@ async function readTheReference() {
     }
     const login = page.locator('[id="operation/login"]');
     await login.getByRole("tab", { name: "JavaScript" }).click();
-    await screenshot(page, "redoc.png", login);
+    await screenshot(page, folder, "redoc.png", login);
     const [download] = await Promise.all([
         page.waitForEvent("download"),
         page.locator("nav").getByRole("link", { name: "Get Postman Collection" }).click(),
@@ -166,7 +167,8 @@ async function readTheReference() {
 
 /** With every other host out of reach, the pages are as before. */
 async function closeTheNetwork() {
-    const page = await watchedPage();
+    const { origin } = new URL(baseUrl);
+    const page = await watchedPage(origin);
     await page.route("**", (route) => (route.request().url().startsWith(`${origin}/`) ? route.continue() : route.abort()));
     await page.goto(`${baseUrl}/docs`);
     await page.locator('.opblock[id$="-login"]').waitFor();
@@ -175,11 +177,32 @@ async function closeTheNetwork() {
     await page.close();
 }
 
+/** The same under a path that a gateway takes away before it forwards, and of which the service was told nothing. */
+async function behindAGateway(visit) {
+    const gateway = http.createServer((request, response) => {
+        const { hostname, port } = new URL(baseUrl);
+        const path = request.url.startsWith("/sso/") ? request.url.slice("/sso".length) : "/not-behind-the-prefix";
+        const { method, headers } = request;
+        const forwarded = http.request({ hostname, port, path, method, headers }, (answer) => {
+            response.writeHead(answer.statusCode, answer.headers);
+            answer.pipe(response);
+        });
+        request.pipe(forwarded);
+    });
+    await new Promise((resolve) => gateway.listen(0, "127.0.0.1", resolve));
+    try {
+        await visit(`http://127.0.0.1:${gateway.address().port}/sso`);
+    } finally {
+        gateway.closeAllConnections();
+        gateway.close();
+    }
+}
+
 /** What one sees with the element at the top, under the bar. */
-async function screenshot(page, file, element) {
-    if (folder === undefined) return;
+async function screenshot(page, pictures, file, element) {
+    if (pictures === undefined) return;
     const bar = await page.locator("nav").boundingBox();
     await element.evaluate((node, height) => window.scrollBy(0, node.getBoundingClientRect().top - height), bar.height);
     await page.waitForTimeout(800); // until the page's own movements have ended
-    await page.screenshot({ path: `${folder}/${file}` });
+    await page.screenshot({ path: `${pictures}/${file}` });
 }

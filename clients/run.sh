@@ -35,6 +35,9 @@ if [ ${#missing[@]} -gt 0 ]; then
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
+CHROMIUM=$(command -v "${CHROMIUM:-chromium}")
+export CHROMIUM
+
 # -- The service ------------------------------------------------------------------------------------------------------
 
 work=$(mktemp -d)

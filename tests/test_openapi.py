@@ -19,6 +19,7 @@ OPERATIONS = {
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
 }
+READERS = ("list_users", "get_user")
 
 each_operation = pytest.mark.parametrize("operation_id", OPERATIONS)
 
@@ -124,9 +125,6 @@ def test_operation_declares_what_follows_from_its_kind(operation_id: str) -> Non
     assert ((404, 40004) in declared) == ("{id}" in path)
     for status in {"429", "503"} & set(operation["responses"]):
         assert "Retry-After" in resolved(operation["responses"][status])["headers"]
-
-
-READERS = ("list_users", "get_user")
 
 
 @pytest.mark.parametrize(

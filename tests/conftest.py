@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from support import SERVER, TEMPLATE, Instance, administer, running, temporary_database, with_database
+from support import SERVER, TEMPLATE, Instance, administer, environment_of, running, temporary_database, with_database
 from wutang_auth import migrations
 from wutang_auth.embedded import EmbeddedPostgres
 from wutang_auth.keys import KeyRing
@@ -105,10 +105,4 @@ async def start(settings: Settings) -> AsyncIterator[Callable[..., Awaitable[Ins
 @pytest.fixture
 def environment(database_url: str, keys_file: Path) -> dict[str, str]:
     """The environment for commands and servers in processes of their own."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WUTANG_")}
-    return {
-        **inherited,
-        "WUTANG_DATABASE_URL": database_url,
-        "WUTANG_KEYS_FILE": str(keys_file),
-        "WUTANG_DRAIN_SECONDS": "0",
-    }
+    return environment_of(database_url, keys_file)

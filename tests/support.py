@@ -104,6 +104,13 @@ def _merged(document: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]
     return {name: value for name, value in {**document, **changes}.items() if value is not ...}
 
 
+def environment_of(database_url: str, keys_file: Path, **settings: object) -> dict[str, str]:
+    """The environment of a process with these settings, and none of this process's own."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WUTANG_")}
+    given = {"database_url": database_url, "keys_file": keys_file, "drain_seconds": 0, **settings}
+    return inherited | {f"WUTANG_{name.upper()}": str(value) for name, value in given.items()}
+
+
 @asynccontextmanager
 async def temporary_database(*, migrated: bool = True) -> AsyncIterator[str]:
     """A new, empty database for as long as the block runs."""
@@ -133,11 +140,12 @@ async def running(settings: Settings) -> AsyncIterator[Instance]:
 
 
 @asynccontextmanager
-async def serving(environment: dict[str, str], log: Path, *arguments: str) -> AsyncIterator[Process]:
-    """`wutang-auth serve` in a process of its own, on a free port."""
+async def serving(environment: dict[str, str], log: Path, *arguments: str, prelude: str = "") -> AsyncIterator[Process]:
+    """`wutang-auth serve` in a process of its own, on a free port; the prelude is to shorten waits."""
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", "from wutang_auth.cli import main; main()", "serve", "--port", "0", *arguments,
+            sys.executable, "-c", f"{prelude}\nfrom wutang_auth.cli import main; main()",
+            "serve", "--port", "0", *arguments,
             env=environment, stderr=output, stdout=output,
         )  # fmt: skip
     try:

@@ -3,6 +3,7 @@
 import json
 import logging
 import logging.config
+import re
 import traceback
 from datetime import UTC, datetime
 from types import TracebackType
@@ -10,6 +11,8 @@ from typing import Any
 
 from wutang_auth.audit import origin
 from wutang_auth.settings import Settings
+
+_PLAIN = re.compile("[A-Za-z0-9_.,:@/+-]+")
 
 
 def configure(settings: Settings) -> None:
@@ -62,10 +65,18 @@ class ConsoleFormatter(logging.Formatter):
         """Time, level, what happened; control characters escaped."""
         time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         parts = [time, f"{record.levelname.lower():<8}", record.getMessage()]
-        parts += [f"{name}={value}" for name, value in getattr(record, "fields", {}).items() if name != "event"]
+        whence = origin.get()
+        fields = ({"request_id": whence.request_id} if whence.request_id else {}) | getattr(record, "fields", {})
+        parts += [f"{name}={_value(value)}" for name, value in fields.items() if name != "event"]
         if record.exc_info:
             parts.append(_error(record))
         return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(parts))
+
+
+def _value(value: object) -> str:
+    """A value that ends where it seems to."""
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
 
 
 def places(trace: TracebackType | None) -> str:

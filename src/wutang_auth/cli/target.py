@@ -117,11 +117,21 @@ def run(data_dir: Path, work: Callable[[Database], Awaitable[T]]) -> T:
         finally:
             await database.close()
 
+    _follow_log_format()
     with database_url(data_dir) as url:
         try:
             return asyncio.run(with_database(url))
         except AuthError as error:
             raise CommandError(_explained(error)) from error
+
+
+def _follow_log_format() -> None:
+    """Write the audit trail to stderr, where the environment says how the service writes it."""
+    form = os.environ.get("WUTANG_LOG_FORMAT")
+    if form in ("json", "console"):
+        from wutang_auth import logs
+
+        logs.configure(Settings.model_construct(log_format="json" if form == "json" else "console", log_level="info"))
 
 
 def run_users(data_dir: Path, work: Callable[[UserService], Awaitable[T]]) -> T:

@@ -42,3 +42,7 @@ bench-lock: venv  ## Bring the lock file in line with benchmarks/requirements.in
 	env -u UV_FIND_LINKS -u UV_CONSTRAINT -u UV_OVERRIDE $(BIN)/uv pip compile --quiet --universal --generate-hashes \
 		--python-version 3.11 --no-annotate --custom-compile-command 'make bench-lock' $(ARGS) \
 		-c "$$constraints" benchmarks/requirements.in -o benchmarks/requirements.lock
+
+.PHONY: bench-enumeration
+bench-enumeration: venv  ## Measure whether the time of a refused login tells who has an account
+	$(BIN)/python benchmarks/enumeration.py

@@ -28,6 +28,9 @@ MAX_LENGTH = 1024  # code points
 _BCRYPT_BYTES = 72
 _NICENESS = 10
 _LONGEST_WAIT = 10.0
+_FLOOR_MARGIN = 1.1
+_FLOOR_HALF_LIFE = 600.0
+_LONGEST_FLOOR = 4.0
 
 departure: ContextVar["asyncio.Future[None] | None"] = ContextVar("departure", default=None)
 """Done when the client of the request that is being served went away; it then need not wait for its turn."""
@@ -48,7 +51,9 @@ class Verdict:
 
     matches: bool
     seconds: float
-    """What the comparison cost, in seconds of processor time."""
+    """How long the comparison took."""
+    cost: float
+    """What it cost, in seconds of processor time."""
     upgraded_hash: str | None = field(default=None, repr=False)
     """The hash to store instead, where that one is outdated."""
 
@@ -66,7 +71,9 @@ class Passwords:
         self._running = 0
         self._queue: deque[asyncio.Future[None]] = deque()
         self._threads = ThreadPoolExecutor(workers, "hash", initializer=_yield_to_the_event_loop)
-        self._slowest = 0.0
+        self._costliest = 0.0
+        self._longest = 0.0
+        self._longest_at = time.monotonic()
         self._nobodys_hash = _ARGON2ID.hash(secrets.token_urlsafe(32))
 
     async def hash(self, password: str) -> str:
@@ -77,15 +84,27 @@ class Passwords:
         """Compare; without a stored hash the answer is no, after as much work."""
         # SECURITY: an unknown e-mail costs one hash too
         verdict = await self._run(_verify, password, stored_hash or self._nobodys_hash, may_upgrade)
-        self._slowest = max(self._slowest, verdict.seconds)
+        self._learn(verdict)
         return verdict
 
     async def even_out(self, verdict: Verdict) -> None:
         """Wait until a refusal has taken as long as with the slowest stored hash that was met.
 
-        SECURITY: otherwise accounts whose hash is from another system are known by their time
+        SECURITY: otherwise accounts whose hash is from another system are known by their time. The measure is not only
+        what the slowest costs, but how long any took lately: on a busy machine a hash is slowed down, a wait is not.
         """
-        await asyncio.sleep(self._slowest - verdict.seconds)
+        await asyncio.sleep(self._floor() - verdict.seconds)
+
+    def _learn(self, verdict: Verdict) -> None:
+        self._longest = max(self._longest_lately(), verdict.seconds)
+        self._longest_at = time.monotonic()
+        self._costliest = max(self._costliest, verdict.cost)
+
+    def _floor(self) -> float:
+        return min(_FLOOR_MARGIN * max(self._longest_lately(), self._costliest), _LONGEST_FLOOR)
+
+    def _longest_lately(self) -> float:
+        return self._longest * 0.5 ** ((time.monotonic() - self._longest_at) / _FLOOR_HALF_LIFE)
 
     def ensure_room(self) -> None:
         """Raise what `verify` would raise now, before anything else is done for nothing."""
@@ -146,16 +165,16 @@ def _hash(password: str) -> str:
 
 
 def _verify(password: str, stored_hash: str, may_upgrade: bool) -> Verdict:
-    begun = time.thread_time()
+    begun, begun_cost = time.monotonic(), time.thread_time()
     try:
         matches = _matches(password, stored_hash)
     except (ValueError, TypeError):  # libpass's errors are all ValueError or TypeError
         logger.error("a stored password hash cannot be used: unknown form or absurd cost")
         _hash(password)  # SECURITY: such an account takes as long as any other
         matches = False
-    seconds = time.thread_time() - begun
+    seconds, cost = time.monotonic() - begun, time.thread_time() - begun_cost
     upgrade = matches and may_upgrade and _is_outdated(stored_hash)
-    return Verdict(matches, seconds, _hash(password) if upgrade else None)
+    return Verdict(matches, seconds, cost, _hash(password) if upgrade else None)
 
 
 def is_usable(stored_hash: str) -> bool:

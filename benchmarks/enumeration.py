@@ -1,10 +1,10 @@
 """Whether the time of a refused login tells who has an account.
 
-Starts the service on an embedded PostgreSQL with users whose hashes come from different systems, then sends wrong logins
-for each kind of account in random order and compares their times with those of unknown e-mails. For each kind it prints
-the probability that one of its refusals takes longer than one of an unknown e-mail (the Mann-Whitney statistic as a
-share): 0.50 tells nothing, 1.00 tells everything. What each kind shows must be near to what unknown e-mails show against
-each other.
+Starts the service on an embedded PostgreSQL with users whose hashes come from different systems, then sends wrong
+logins for each kind of account in random order and compares their times with those of unknown e-mails. For each kind
+it prints the probability that one of its refusals takes longer than one of an unknown e-mail (the Mann-Whitney
+statistic as a share): 0.50 tells nothing, 1.00 tells everything. What each kind shows must be near to what unknown
+e-mails show against each other.
 """
 
 import asyncio

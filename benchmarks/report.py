@@ -51,7 +51,7 @@ def write(results: dict[str, Any], directory: Path) -> None:
     text = document(results)
     (directory / "RESULTS.md").write_text(text)
     plot(results, directory / "results.png")
-    print(f"\n{_table(GOAL_HEAD, _goal_rows(results))}\nwritten to {directory}: RESULTS.md, results.png, results.json")
+    print(f"\n{table(GOAL_HEAD, _goal_rows(results))}\nwritten to {directory}: RESULTS.md, results.png, results.json")
 
 
 def rates(results: dict[str, Any], name: str, measure: str) -> list[float]:
@@ -119,7 +119,7 @@ def document(results: dict[str, Any]) -> str:
         ),
         "![The service, its peers and the limits](results.png)",
         "## Goals",
-        _table(GOAL_HEAD, _goal_rows(results)),
+        table(GOAL_HEAD, _goal_rows(results)),
     ]
     for measure, name in NAMES.items():
         rows = [
@@ -141,14 +141,14 @@ def document(results: dict[str, Any]) -> str:
                 "server's core",
                 "others",
             )
-            parts += [f"## {name}", _table(head, rows)]
+            parts += [f"## {name}", table(head, rows)]
     rows = [
         (contender["label"], f"{contender['memory']:.0f}", f"{median(contender['starts']):.2f}")
         for contender in contenders.values()
     ]
     parts += [
         "## Memory and start",
-        _table(("", "memory of the worker after the run, MB", "start to the first 200 from `/me`, s"), rows),
+        table(("", "memory of the worker after the run, MB", "start to the first 200 from `/me`, s"), rows),
     ]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     settings = ", ".join(f"{name} = {value}" for name, value in results["postgres"].items())
@@ -184,7 +184,8 @@ def _times(value: float | None) -> str:
     return "" if value is None else f"{value:.2f} ×"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

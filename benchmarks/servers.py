@@ -132,15 +132,17 @@ ALL = (
 
 
 class Server:
-    """A contender that runs, on one core of its own."""
+    """A contender that runs, pinned to its cores."""
 
-    def __init__(self, contender: Contender, directory: Path, environment: Mapping[str, str], core: int) -> None:
+    def __init__(
+        self, contender: Contender, directory: Path, environment: Mapping[str, str], cores: tuple[int, ...]
+    ) -> None:
         self.contender = contender
         self.directory = directory
         self.port = _free_port()
         self.fresh_tokens_used = 0
-        self._environment = environment
-        self._core = core
+        self.environment = environment
+        self._cores = cores
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -150,19 +152,19 @@ class Server:
             raise LoadError(f"{self.contender.name} does not run")
         return self._process.pid
 
-    def start(self, *, extra: str = "") -> float:
+    def start(self) -> float:
         """Start it and wait for the first 200 from `/me`; the seconds that took.
 
         Raises:
             LoadError: there was none.
         """
-        program, *arguments = f"{self.contender.command} {extra}".replace("PORT", str(self.port)).split()
-        command = ["taskset", "-c", str(self._core), str(self.contender.bin / program), *arguments]
+        program, *arguments = self.contender.command.replace("PORT", str(self.port)).split()
+        command = ["taskset", "-c", ",".join(map(str, self._cores)), str(self.contender.bin / program), *arguments]
         token = (self.directory / "access.txt").read_text().split("\n", 1)[0]
         with (self.directory / "server.log").open("ab") as log:
             begin = time.perf_counter()
             self._process = subprocess.Popen(
-                command, cwd=CONTENDERS, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, cwd=CONTENDERS, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         while time.perf_counter() - begin < 60:
             if self._process.poll() is not None:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 from argon2 import PasswordHasher
@@ -69,9 +70,9 @@ class Stage:
         self.execute("postgres", f'CREATE DATABASE "{contender.name}" TEMPLATE "{original.name}"')
         shutil.copytree(self.directory(original.name), self.directory(contender.name), dirs_exist_ok=True)
 
-    def server(self, contender: Contender, core: int) -> Server:
-        """The contender, ready to be started on this core."""
-        return Server(contender, self.directory(contender.name), self._environment(contender, contender.name), core)
+    def server(self, contender: Contender, *cores: int) -> Server:
+        """The contender, ready to be started on these cores."""
+        return Server(contender, self.directory(contender.name), self._environment(contender, contender.name), cores)
 
     def execute(self, database: str, *statements: str) -> None:
         """Run statements, each in a transaction of its own."""
@@ -85,6 +86,22 @@ class Stage:
                 await connection.close()
 
         asyncio.run(run())
+
+    def row(self, database: str, query: str) -> dict[str, Any]:
+        """The one row of a query."""
+
+        async def run() -> dict[str, Any]:
+            connection = await asyncpg.connect(self.postgres.url(database))
+            try:
+                return dict(await connection.fetchrow(query))
+            finally:
+                await connection.close()
+
+        return asyncio.run(run())
+
+    def postgres_pid(self) -> int:
+        """The process that all of PostgreSQL's descend from."""
+        return int((self._directory / "postgres" / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
 
     def _environment(self, contender: Contender, database: str) -> dict[str, str]:
         """All that a contender's process knows; nothing of this machine's own settings."""

@@ -29,6 +29,8 @@ class Plan:
     fresh_tokens: int
     """Tokens for `/me` of which each is seen for the first time, or was forgotten since."""
     refresh_tokens: int
+    sessions: int = 0
+    """In the service's database; 0: one for each user."""
 
     @classmethod
     def load(cls) -> "Plan":
@@ -37,17 +39,12 @@ class Plan:
         return cls(**{**given, "directory": Path(given["directory"]), "private_key": Path(given["private_key"])})
 
     def refresh_users(self) -> list[int]:
-        """The users whose refresh tokens are used: none of those below, whose tokens a refresh would end."""
+        """The users whose refresh tokens are used."""
         return self._shuffled()[: self.refresh_tokens]
 
     def access_users(self) -> list[int]:
         """The users whose access tokens are used again and again, at random places of the table."""
         return self._shuffled()[self.refresh_tokens :][: self.access_tokens]
-
-    def fresh_users(self) -> list[int]:
-        """The users whose access tokens are used once; over again where there are more tokens than users."""
-        others = self._shuffled()[self.refresh_tokens :]
-        return [others[number % len(others)] for number in range(self.fresh_tokens)]
 
     def _shuffled(self) -> list[int]:
         users = list(range(1, self.users + 1))

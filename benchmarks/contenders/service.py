@@ -13,7 +13,7 @@ from wutang_auth.tokens import Tokens
 
 
 def seed(plan: Plan) -> None:
-    """Make the schema, the users, one session for each, and tokens."""
+    """Make the schema, the users, the sessions, and tokens for some of them."""
     migrations.upgrade(plan.url)
     keys_file = plan.directory / "keys.json"
     ring = KeyRing.generate()
@@ -30,24 +30,69 @@ def seed(plan: Plan) -> None:
             plan.users,
         )
         await connection.execute("SELECT setval(pg_get_serial_sequence('users', 'id'), (SELECT max(id) FROM users))")
-        await connection.execute(
-            """INSERT INTO sessions (user_id, id, expires_at, ip, user_agent)
-               SELECT id, gen_random_uuid(), now() + interval '14 days', '127.0.0.1', 'bench' FROM users"""
-        )
-        sessions = dict(await connection.fetch("SELECT user_id, id FROM sessions"))
+        await insert_sessions(connection, plan.users, plan.sessions or plan.users)
+        found = await some_sessions(connection, plan)
 
-        def pair(user: int) -> tuple[str, str]:
+        def pair(session: "asyncpg.Record") -> tuple[str, str]:
             issued = tokens.issue(
-                user_id=user, session_id=sessions[user], generation=0, scopes=[], session_lifetime=settings.refresh_ttl
+                user_id=session["user_id"],
+                session_id=session["id"],
+                generation=0,
+                scopes=[],
+                session_lifetime=settings.refresh_ttl,
             )
             return issued.access_token, issued.refresh_token
 
-        plan.write("access", (pair(user)[0] for user in plan.access_users()))
-        plan.write("fresh", (pair(user)[0] for user in plan.fresh_users()))
-        plan.write("refresh", (pair(user)[1] for user in plan.refresh_users()))
+        # a refresh ends the access token before it, so these sessions are used for nothing else
+        refreshed, others = found[: plan.refresh_tokens], found[plan.refresh_tokens :]
+        plan.write("refresh", (pair(session)[1] for session in refreshed))
+        plan.write("access", (pair(session)[0] for session in others[: plan.access_tokens]))
+        plan.write("fresh", (pair(others[number % len(others)])[0] for number in range(plan.fresh_tokens)))
 
     in_database(plan, fill)
     write_statements(plan, settings)
+
+
+async def insert_sessions(connection: "asyncpg.Connection", users: int, sessions: int) -> None:
+    """Spread sessions over the users, in no order. Many go in without the indexes, which are made again afterwards."""
+    made_again = []
+    if sessions > 100_000:
+        await connection.execute("SET maintenance_work_mem = '1GB'")
+        constraints = await connection.fetch(
+            """SELECT conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint
+               WHERE conrelid = 'sessions'::regclass AND contype IN ('p', 'f') ORDER BY contype"""
+        )
+        indexes = await connection.fetch(
+            """SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'sessions'
+               AND indexname NOT IN (SELECT conname FROM pg_constraint)"""
+        )
+        for name, definition in constraints:
+            await connection.execute(f'ALTER TABLE sessions DROP CONSTRAINT "{name}"')
+            made_again.append(f'ALTER TABLE sessions ADD CONSTRAINT "{name}" {definition}')
+        for name, definition in indexes:
+            await connection.execute(f'DROP INDEX "{name}"')
+            made_again.append(definition)
+    await connection.execute(
+        """INSERT INTO sessions (user_id, id, expires_at, ip, user_agent)
+           SELECT 1 + (i * 7919) % $1::bigint, gen_random_uuid(),
+                  now() + interval '14 days' - random() * interval '6 days', '127.0.0.1', 'bench'
+           FROM generate_series(1, $2::bigint) i""",
+        users,
+        sessions,
+        timeout=3600,
+    )
+    for statement in made_again:
+        await connection.execute(statement, timeout=3600)
+
+
+async def some_sessions(connection: "asyncpg.Connection", plan: Plan) -> "list[asyncpg.Record]":
+    """Random ones, as many as tokens are wanted."""
+    wanted = plan.refresh_tokens + max(plan.access_tokens, plan.fresh_tokens)
+    percent = min(100.0, 120.0 * wanted / (plan.sessions or plan.users))
+    found = await connection.fetch(
+        "SELECT user_id, id FROM sessions TABLESAMPLE BERNOULLI ($1::float) ORDER BY random() LIMIT $2", percent, wanted
+    )
+    return list(found)
 
 
 def write_statements(plan: Plan, settings: Settings) -> None:

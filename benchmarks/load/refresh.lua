@@ -21,7 +21,7 @@ function init(args)
 end
 
 function request()
-  local token = tokens[first]
+  local token = tokens[first] or "none is left"  -- only after answers without a token
   tokens[first] = nil
   first = first + 1
   if in_body then

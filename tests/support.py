@@ -181,8 +181,7 @@ async def add_user(
     disabled: bool = False,
 ) -> UserRecord:
     """A user whose password is PASSWORD."""
-    url = target if isinstance(target, str) else target.database_url.get_secret_value()
-    database = Database(url)
+    database = Database(_url(target))
     try:
         return await UserRepository(database).create(
             email=email, name=name, password_hash=password_hash, scopes=scopes or [], disabled=disabled
@@ -237,14 +236,18 @@ def assert_refused(response: httpx.Response, status: int, code: int) -> dict[str
     return body
 
 
-async def query(settings: Settings, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+async def query(target: Settings | str, statement: str, *arguments: Any) -> list[asyncpg.Record]:
     """Look into the database behind the service's back."""
-    connection = await asyncpg.connect(settings.database_url.get_secret_value())
+    connection = await asyncpg.connect(_url(target))
     try:
         rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
         return rows
     finally:
         await connection.close()
+
+
+def _url(target: Settings | str) -> str:
+    return target if isinstance(target, str) else target.database_url.get_secret_value()
 
 
 def with_database(url: str, name: str) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator
@@ -169,6 +170,15 @@ async def _listening(log: Path, process: asyncio.subprocess.Process) -> str:
                     pass
         await asyncio.sleep(0.02)
     raise AssertionError(f"the server ended: {read()}")
+
+
+def run_cli(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own, with nothing in its environment but this and PATH."""
+    inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME", "TMPDIR") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-c", "from wutang_auth.cli import main; main()", *arguments],
+        env=inherited | environment, input=stdin, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
 
 
 async def add_user(

@@ -294,7 +294,7 @@ def _check_strength(number: int, alg: Algorithm, members: dict[str, str]) -> Non
     if alg == "RS256":
         _check_rsa(number, {name: int.from_bytes(value) for name, value in values.items()})
     if alg == "ES256":
-        _check_ec(number, members["crv"], {name: int.from_bytes(value) for name, value in values.items()})
+        _check_ec(number, members["crv"], values)
 
 
 def _check_rsa(number: int, values: dict[str, int]) -> None:
@@ -316,14 +316,17 @@ def _check_rsa(number: int, values: dict[str, int]) -> None:
         raise KeyRingError(f"key {number}: its RSA members do not belong together") from None
 
 
-def _check_ec(number: int, curve: str, values: dict[str, int]) -> None:
+def _check_ec(number: int, curve: str, values: dict[str, bytes]) -> None:
     if curve != "P-256":  # RFC 7518 section 3.4: ES256 is P-256 only
         raise KeyRingError(f"key {number}: crv must be P-256 for ES256")
+    if any(len(value) != 32 for value in values.values()):  # section 6.2.1.2: leading zeros stay
+        raise KeyRingError(f"key {number}: its members must have 32 bytes")
+    x, y, d = (int.from_bytes(values[name]) for name in ("x", "y", "d"))
     try:
-        private = ec.derive_private_key(values["d"], ec.SECP256R1()).private_numbers().public_numbers
+        private = ec.derive_private_key(d, ec.SECP256R1()).private_numbers().public_numbers
     except ValueError:
         raise KeyRingError(f"key {number}: not a key of P-256") from None
-    if (private.x, private.y) != (values["x"], values["y"]):
+    if (private.x, private.y) != (x, y):
         raise KeyRingError(f"key {number}: its public and private members do not belong together")
 
 
@@ -360,4 +363,7 @@ def _encode_int(value: int) -> str:
 def _decode(value: str) -> bytes:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
         raise ValueError("not base64url")
-    return urlsafe_b64decode(value + "=" * (-len(value) % 4))
+    decoded = urlsafe_b64decode(value + "=" * (-len(value) % 4))
+    if _encode(decoded) != value:
+        raise ValueError("not canonical: the thumbprint would be another")
+    return decoded

@@ -1,6 +1,7 @@
 """`wutang-auth keys`: the key ring."""
 
 import fcntl
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,16 +100,18 @@ def drop(
 
 
 def _change(path: Path, change: Callable[[KeyRing], KeyRing]) -> KeyRing:
-    try:
-        with path.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two that change at once do it one after the other
-            ring = change(load(path))
-            ring.save(path)
-    except FileNotFoundError:
+    if not path.is_file():
         load(path)  # says what to do
-        raise
+    # two that change at once do it one after the other; the directory is locked, since each leaves another file behind
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        ring = change(load(path))
+        ring.save(path)
     except KeyRingError as error:
         raise CommandError(str(error)) from None
+    finally:
+        os.close(directory)
     return ring
 
 

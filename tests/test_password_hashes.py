@@ -46,8 +46,10 @@ FORMS = {
     "$2a$": bcrypt_hash("hunter2!", "2a"),
     "argon2i": argon2_hash("hunter2!", type="I"),
     "weaker argon2id": argon2_hash("hunter2!", memory_cost=8),
-    "argon2i that PHP wrote": "$argon2i$v=19$m=65536,t=4,p=1$cGJySE5icFQvUUdlREkzRw$xf1dZur/7Zi+sasmqBHRehZ/6Cy92Fs07Z55kQ1KHWQ",
-    "argon2id that PHP wrote": "$argon2id$v=19$m=65536,t=4,p=1$Y2g4OVh5RzdSNTU3bE5oYg$O/n8VVIxIUnUr8wgWljjUc8bgy9cMz8x4aRKRPAV7rY",
+    "argon2i that PHP wrote": "$argon2i$v=19$m=65536,t=4,p=1"
+    "$cGJySE5icFQvUUdlREkzRw$xf1dZur/7Zi+sasmqBHRehZ/6Cy92Fs07Z55kQ1KHWQ",
+    "argon2id that PHP wrote": "$argon2id$v=19$m=65536,t=4,p=1"
+    "$Y2g4OVh5RzdSNTU3bE5oYg$O/n8VVIxIUnUr8wgWljjUc8bgy9cMz8x4aRKRPAV7rY",
     "four lanes": argon2_hash("hunter2!", memory_cost=19456, time_cost=2, parallelism=4),
 }
 

@@ -4,8 +4,8 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -13,15 +13,34 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PREFIX = "WUTANG_"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+SomeSettings = TypeVar("SomeSettings", bound=BaseSettings)
 
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the message names it and shows no value."""
 
 
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_TARGETS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
+
+
 def _postgresql_url(value: SecretStr) -> SecretStr:
-    if not re.match(r"postgres(ql)?://", value.get_secret_value()):
-        raise ValueError("must be a URL that begins with postgresql://")
+    """What asyncpg would find wrong only when a request needs a connection."""
+    url = value.get_secret_value()
+    if not re.fullmatch(r"postgres(ql)?://[^\s\x00]*", url):
+        raise ValueError("must be a URL that begins with postgresql://, without spaces")
+    try:
+        parts = urlsplit(url)
+        asked = dict(parse_qsl(parts.query))
+    except ValueError:
+        raise ValueError("must be a URL; percent-encode what is special in its password") from None
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts] + asked.get("port", "").split(",")
+    if any(port and not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 2**16) for port in ports):
+        raise ValueError("its port must be a number; percent-encode what is special in its password")
+    for name, choices in (("sslmode", _SSL_MODES), ("target_session_attrs", _TARGETS)):
+        if asked.get(name, choices[0]) not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}")
     return value
 
 
@@ -131,21 +150,7 @@ def load(**given: Any) -> Settings:
     Raises:
         SettingsError: one line that names the setting, says what is wrong and shows no value.
     """
-    try:
-        return Settings(**given)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_context=False, include_url=False)[0]
-        reason = first["msg"].removeprefix("Value error, ")
-        if not first["loc"]:
-            raise SettingsError(reason) from None
-        name = PREFIX + str(first["loc"][0]).upper()
-        if first["type"] == "missing":
-            raise SettingsError(f"{name} is not set: {_description(str(first['loc'][0]))}") from None
-        raise SettingsError(f"{name}: {reason[:1].lower()}{reason[1:]}") from None
-
-
-def _description(name: str) -> str:
-    return Settings.model_fields[name].description or ""
+    return _checked(Settings, **given)
 
 
 def database_url() -> str | None:
@@ -154,10 +159,7 @@ def database_url() -> str | None:
     Raises:
         SettingsError: it is set, but not to a URL.
     """
-    try:
-        url = _DatabaseOnly().database_url
-    except ValidationError:
-        raise SettingsError(f"{PREFIX}DATABASE_URL: must be a URL that begins with postgresql://") from None
+    url = _checked(_DatabaseOnly).database_url
     return None if url is None else url.get_secret_value()
 
 
@@ -167,10 +169,7 @@ def refresh_ttl() -> int:
     Raises:
         SettingsError: it is set, but not to such a number.
     """
-    try:
-        return _RefreshTtlOnly().refresh_ttl
-    except ValidationError:
-        raise SettingsError(f"{PREFIX}REFRESH_TTL: must be a number of seconds") from None
+    return _checked(_RefreshTtlOnly).refresh_ttl
 
 
 def password_min_length() -> int:
@@ -179,10 +178,24 @@ def password_min_length() -> int:
     Raises:
         SettingsError: it is set, but not to such a number.
     """
+    return _checked(_PasswordMinLengthOnly).password_min_length
+
+
+def _checked(kind: type[SomeSettings], **given: Any) -> SomeSettings:
     try:
-        return _PasswordMinLengthOnly().password_min_length
-    except ValidationError:
-        raise SettingsError(f"{PREFIX}PASSWORD_MIN_LENGTH: must be a number from 8 to 128") from None
+        return kind(**given)
+    except UnicodeDecodeError:
+        raise SettingsError("the file .env is not UTF-8") from None
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_context=False, include_url=False)[0]
+        reason = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise SettingsError(reason) from None
+        field = str(first["loc"][0])
+        name = PREFIX + field.upper()
+        if first["type"] == "missing":
+            raise SettingsError(f"{name} is not set: {kind.model_fields[field].description}") from None
+        raise SettingsError(f"{name}: {reason[:1].lower()}{reason[1:]}") from None
 
 
 class _PasswordMinLengthOnly(BaseSettings):

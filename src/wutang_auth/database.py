@@ -1,10 +1,14 @@
 """The way to PostgreSQL: connections with time limits, and statements compiled once."""
 
 import asyncio
+import math
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
 
 import asyncpg
 from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
@@ -19,6 +23,13 @@ _DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]  # SQLAlch
 # operator intervention, system error, internal error; a result type that a migration changed; a table or column that
 # a migration has yet to make.
 _UNAVAILABLE = ("08", "25006", "28", "3D", "40", "53", "55", "57", "58", "XX", "0A000", "42P01", "42703")
+
+# Those of them that blame one statement or a want of connections, not the connection they came on: deadlock, resources,
+# object state, a missing table or column.
+_LEAVES_USABLE = ("40", "53", "55", "42")
+
+_HEAD_START = 0.25  # seconds that a host has before the next one is tried as well (RFC 8305 section 5)
+_FULL_SECONDS = 1.0  # for so long a server that took no more connections is not asked for another one
 
 
 class Statement:
@@ -42,15 +53,37 @@ class Statement:
         return [given[name] if name in given else constants[name] for name in self._names]
 
 
+class Patience:
+    """How many seconds one request may still wait for PostgreSQL, all its statements together."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+
+
+patience: ContextVar[Patience | None] = ContextVar("patience", default=None)
+"""That of the request being served; elsewhere each statement has its own limits only."""
+
+
 class _Connection:
     """An asyncpg connection with the statements that are prepared on it."""
 
-    __slots__ = ("epoch", "prepared", "raw")
+    __slots__ = ("epoch", "prepared", "raw", "settings")
 
     def __init__(self, raw: "asyncpg.Connection[Any]", epoch: int) -> None:
         self.raw = raw
         self.epoch = epoch
+        self.settings = raw.get_settings()
         self.prepared: dict[Statement, asyncpg.prepared_stmt.PreparedStatement[Any]] = {}
+
+    def ensure_writable(self) -> None:
+        """Raise if the server has become read-only, which it tells with the answer to the next statement.
+
+        SECURITY: a primary that was demoted does not know of the log-outs on the new one, but it would go on answering
+        """
+        if getattr(self.settings, "default_transaction_read_only", "off") != "off":
+            raise asyncpg.ReadOnlySQLTransactionError("the server has become read-only")
 
 
 class Database:
@@ -58,7 +91,8 @@ class Database:
 
     A free list instead of asyncpg's pool: no query at release, statements stay prepared, and at 32 requests at once
     it serves 1.3 times as many. After a lost, stuck or read-only connection every older one is dropped too, so that a
-    failover costs one failure, not one for each connection.
+    failover costs one failure, not one for each connection. Of several hosts it takes the first that answers and can
+    write; one that is silent keeps nobody from the others.
 
     All methods raise:
         DatabaseUnavailable: PostgreSQL is away, too slow or read-only. What was sent may have happened nevertheless.
@@ -75,7 +109,7 @@ class Database:
         prepare: bool = True,
         server_settings: Mapping[str, str] = {},
     ) -> None:
-        self._url = url
+        self._urls = _of_each_host(url)
         self._size = size
         self._connect_timeout = connect_timeout
         self._statement_timeout = statement_timeout
@@ -86,18 +120,27 @@ class Database:
         self._waiting: deque[asyncio.Future[_Connection | None]] = deque()
         self._open = 0
         self._epoch = 0
+        self._full_until = 0.0
         self._closed = False
 
     async def fetch(self, statement: Statement, **parameters: Any) -> list[asyncpg.Record]:
         """Run one statement in a transaction of its own and return its rows."""
-        connection = await self._acquire()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        request = patience.get()
+        deadline = math.inf if request is None else begun + request.left
         try:
-            rows = await self._run(connection, statement, parameters)
-        except BaseException as error:
-            self._release(connection, error)
-            _raise_translated(error)
-            raise
-        self._release(connection)
+            connection = await self._acquire(deadline)
+            try:
+                rows = await self._run(connection, statement, parameters, deadline)
+            except BaseException as error:
+                self._release(connection, error)
+                _raise_translated(error)
+                raise
+            self._release(connection)
+        finally:
+            if request is not None:
+                request.left -= loop.time() - begun
         return rows
 
     async def fetchrow(self, statement: Statement, **parameters: Any) -> asyncpg.Record | None:
@@ -108,8 +151,11 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["Transaction"]:
         """Several statements on one connection that happen together or not at all."""
-        async with self.connection() as raw:
-            timer = asyncio.get_running_loop().call_later(3 * self._statement_timeout, raw.terminate)
+        loop = asyncio.get_running_loop()
+        request = patience.get()
+        deadline = math.inf if request is None else loop.time() + request.left
+        async with self.connection(deadline) as raw:
+            timer = loop.call_at(min(loop.time() + 3 * self._statement_timeout, deadline), raw.terminate)
             try:
                 async with raw.transaction(isolation="read_committed"):
                     yield Transaction(raw)
@@ -117,9 +163,9 @@ class Database:
                 timer.cancel()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator["asyncpg.Connection[Any]"]:
-        """A bare connection, for COPY; no time limit but the caller's."""
-        connection = await self._acquire()
+    async def connection(self, deadline: float = math.inf) -> AsyncIterator["asyncpg.Connection[Any]"]:
+        """A bare connection, for COPY; no time limit but the caller's once it is there."""
+        connection = await self._acquire(deadline)
         try:
             yield connection.raw
         except BaseException as error:
@@ -139,11 +185,14 @@ class Database:
             except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 connection.raw.terminate()
 
-    async def _run(self, connection: _Connection, statement: Statement, given: dict[str, Any]) -> list[asyncpg.Record]:
+    async def _run(
+        self, connection: _Connection, statement: Statement, given: dict[str, Any], deadline: float
+    ) -> list[asyncpg.Record]:
         raw = connection.raw
+        loop = asyncio.get_running_loop()
         # SECURITY: at the limit the connection is cut, not the statement cancelled: a cancelled COMMIT that waits for
         # its synchronous standby would become visible without being safe
-        timer = asyncio.get_running_loop().call_later(self._statement_timeout, raw.terminate)
+        timer = loop.call_at(min(loop.time() + self._statement_timeout, deadline), raw.terminate)
         try:
             if self._prepare:
                 prepared = connection.prepared.get(statement)
@@ -154,21 +203,34 @@ class Database:
                 rows = await raw.fetch(statement.sql, *statement.arguments(given))
         finally:
             timer.cancel()
+        connection.ensure_writable()
         return rows
 
-    async def _acquire(self) -> _Connection:
+    async def _acquire(self, deadline: float) -> _Connection:
+        """A connection that nobody else has.
+
+        Raises:
+            DatabaseUnavailable: also when none is free in time.
+        """
+        loop = asyncio.get_running_loop()
+        if loop.time() >= deadline:
+            raise DatabaseUnavailable("the request has waited long enough")
         while self._idle:
             connection = self._idle.pop()
             if connection.epoch == self._epoch and not connection.raw.is_closed():
                 return connection
             self._drop(connection)
-        if self._open < self._size:
+        if self._has_place():
             self._open += 1
-            return await self._connect()
-        loop = asyncio.get_running_loop()
+            try:
+                return await self._connect(deadline)
+            except DatabaseUnavailable as error:
+                if not isinstance(error.__cause__, asyncpg.TooManyConnectionsError) or self._open == 0:
+                    raise
+                # the server takes no more of them, but those that it took will do
         waiter: asyncio.Future[_Connection | None] = loop.create_future()
         self._waiting.append(waiter)
-        timer = loop.call_later(self._pool_timeout, _give_up, waiter)
+        timer = loop.call_at(min(loop.time() + self._pool_timeout, deadline), _give_up, waiter)
         try:
             handed = await waiter
         except asyncio.CancelledError:
@@ -182,24 +244,63 @@ class Database:
             raise
         finally:
             timer.cancel()
-        return handed or await self._connect()
+        return handed or await self._connect(deadline)
 
-    async def _connect(self) -> _Connection:
+    async def _connect(self, deadline: float) -> _Connection:
         """Connect in a place that `_open` already counts."""
         epoch = self._epoch
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._connect_timeout):
-                raw = await asyncpg.connect(
-                    self._url,
-                    statement_cache_size=100 if self._prepare else 0,
-                    server_settings=self._server_settings,
-                )
+            async with asyncio.timeout_at(min(loop.time() + self._connect_timeout, deadline)):
+                raw = await self._connect_to_first()
         except BaseException as error:
             self._open -= 1
+            if isinstance(error, asyncpg.TooManyConnectionsError):
+                self._full_until = loop.time() + _FULL_SECONDS
             self._offer_place()
             _raise_translated(error)
             raise
         return _Connection(raw, epoch)
+
+    async def _connect_to_first(self) -> "asyncpg.Connection[Any]":
+        """The first host's connection that can write; each host is tried a little after the one before it."""
+        hosts = iter(self._urls)
+        attempts: dict[asyncio.Task[asyncpg.Connection[Any]], str] = {}
+        failure: BaseException | None = None
+        try:
+            while True:
+                url = next(hosts, None)
+                if url is not None:
+                    attempts[asyncio.create_task(self._connect_to(url))] = url
+                elif not attempts:
+                    raise failure or asyncpg.ClientConfigurationError("the URL names no host")
+                limit = None if url is None else _HEAD_START
+                done, _ = await asyncio.wait(attempts, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+                for attempt in done:
+                    url = attempts.pop(attempt)
+                    if attempt.exception() is None:
+                        # the next one begins with this host
+                        self._urls = [url, *(other for other in self._urls if other != url)]
+                        return attempt.result()
+                    failure = failure or attempt.exception()
+        finally:
+            for attempt in attempts:
+                attempt.cancel()
+                attempt.add_done_callback(_discard)
+
+    async def _connect_to(self, url: str) -> "asyncpg.Connection[Any]":
+        return await asyncpg.connect(
+            url,
+            target_session_attrs="read-write",  # a standby would read what is not so any more
+            statement_cache_size=100 if self._prepare else 0,
+            server_settings=self._server_settings,
+        )
+
+    def _has_place(self) -> bool:
+        """Whether one more connection may be made."""
+        if self._open >= self._size:
+            return False
+        return self._open == 0 or asyncio.get_running_loop().time() >= self._full_until
 
     def _release(self, connection: _Connection, error: BaseException | None = None) -> None:
         raw = connection.raw
@@ -224,7 +325,7 @@ class Database:
 
     def _offer_place(self) -> None:
         """Let the first who waits make a connection of its own, in a place that is counted here."""
-        while self._waiting and self._open < self._size:
+        while self._waiting and self._has_place():
             waiter = self._waiting.popleft()
             if not waiter.done():
                 self._open += 1
@@ -257,6 +358,8 @@ def _give_up(waiter: "asyncio.Future[_Connection | None]") -> None:
 
 def _leaves_usable(error: BaseException) -> bool:
     """Whether the connection can serve the next request after this error."""
+    if isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(_LEAVES_USABLE):
+        return True
     return not isinstance(error, asyncio.CancelledError) and not _is_unavailable(error)
 
 
@@ -273,3 +376,28 @@ def _raise_translated(error: BaseException) -> None:
     """Raise the domain error for what a driver or the network raised, if it is one."""
     if _is_unavailable(error):
         raise DatabaseUnavailable(type(error).__name__) from error
+
+
+def _discard(attempt: "asyncio.Task[asyncpg.Connection[Any]]") -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().terminate()
+
+
+def _of_each_host(url: str) -> list[str]:
+    """The URL for each of its hosts alone; they stand in its authority part or in its query."""
+    before, authority, after = re.fullmatch(r"(\w+://(?:[^/?#@]*@)?)([^/?#]*)(.*)", url, re.DOTALL).groups()  # type: ignore[union-attr]  # settings.py has looked
+    if "," in authority:
+        return [f"{before}{host}{after}" for host in authority.split(",")]
+    rest, _, query = after.partition("?")
+    given = dict(parse_qsl(query))
+    hosts = given.get("host", "").split(",")
+    if len(hosts) == 1:
+        return [url]
+    ports = given.pop("port", "").split(",")
+    if len(ports) == 1:
+        ports *= len(hosts)
+    urls = []
+    for host, port in zip(hosts, ports, strict=True):
+        one = {**given, "host": host, **({"port": port} if port else {})}
+        urls.append(f"{before}{authority}{rest}?{urlencode(one, quote_via=quote)}")
+    return urls

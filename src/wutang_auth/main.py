@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wutang_auth import __version__, migrations
+from wutang_auth import __version__, models
 from wutang_auth import settings as settings_module
 from wutang_auth.api import auth, docs, envelope, health, openapi, response_code, users, well_known
 from wutang_auth.api.edge import Edge
@@ -67,7 +67,7 @@ class _Application(FastAPI):
                 expose_headers=("X-Request-ID", "Retry-After", "WWW-Authenticate"),
                 max_age=600,
             )
-        return Edge(stack, trusted_proxies=settings.trusted_proxies)
+        return Edge(stack, trusted_proxies=settings.trusted_proxies, database_seconds=settings.db_request_timeout)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -132,7 +132,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     accounts = UserRepository(database)
     sessions = SessionRepository(database, ttl=settings.refresh_ttl, grace=settings.refresh_grace)
     state.schema = SchemaRepository(database)
-    state.schema_head = migrations.head()
+    state.schema_head = models.REVISION
     state.auth_service = AuthService(
         users=accounts,
         sessions=sessions,

@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     db_connect_timeout: float = Field(2.0, gt=0, le=60, description="longest wait for a new connection to PostgreSQL")
     db_statement_timeout: float = Field(2.0, gt=0, le=60, description="longest wait for an answer from PostgreSQL")
     db_pool_timeout: float = Field(1.0, gt=0, le=60, description="longest wait for a free connection")
+    db_request_timeout: float = Field(
+        5.0, gt=0, le=300, description="longest wait for PostgreSQL in one request, all that it does there together"
+    )
     db_prepared_statements: bool = Field(
         default=True, description="off behind a PgBouncer before 1.21 in transaction mode"
     )

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wutang_auth.api.envelope import refusal
 from wutang_auth.audit import Origin, origin
+from wutang_auth.database import Patience, patience
 from wutang_auth.errors import AuthError, HeadTooLarge, MalformedRequest, PayloadTooLarge
 from wutang_auth.settings import Network
 
@@ -80,9 +81,10 @@ class _Head:
 class Edge:
     """Gives each request an id and an origin, bounds its head and body, and gives each answer its headers."""
 
-    def __init__(self, app: ASGIApp, *, trusted_proxies: Sequence[Network]) -> None:
+    def __init__(self, app: ASGIApp, *, trusted_proxies: Sequence[Network], database_seconds: float) -> None:
         self._app = app
         self._trusted_proxies = tuple(trusted_proxies)
+        self._database_seconds = database_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -93,6 +95,7 @@ class Edge:
         request_id = head.request_id or secrets.token_hex(8).encode()
         peer = scope["client"][0] if scope.get("client") else None
         address = client_address(peer, head.forwarded_for, self._trusted_proxies) if head.forwarded_for else peer
+        patience.set(Patience(self._database_seconds))
         origin.set(Origin(request_id.decode(), address, _printable(head.user_agent)))
 
         extra = [(b"x-request-id", request_id), *_SECURITY_HEADERS]

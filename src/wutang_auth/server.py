@@ -117,10 +117,13 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """First SIGTERM: no longer ready, but serving while load balancers notice. SIGINT or a second one: stop."""
         app = self._app()
-        if sig == signal.SIGTERM and app is not None and not app.state.is_draining:
-            app.state.is_draining = True
-            self._stop_at = time.monotonic() + app.state.settings.drain_seconds
-            return
+        if sig == signal.SIGTERM and app is not None:
+            if not app.state.is_draining:
+                app.state.is_draining = True
+                self._stop_at = time.monotonic() + app.state.settings.drain_seconds
+                return
+            if multiprocessing.parent_process() is not None:
+                return  # whoever sends it to all processes, and then the supervisor, mean the same one
         super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:  # noqa: D102
@@ -155,6 +158,19 @@ class Server(uvicorn.Server):
 
 # uvicorn's supervisor makes the workers' servers by this name and knows no other way to be given ours
 multiprocess.Server = Server  # type: ignore[attr-defined]
+
+
+class Supervisor(multiprocess.Multiprocess):
+    """uvicorn's supervisor, which does not hold the door open when everyone has left."""
+
+    def terminate_all(self) -> None:
+        """Let the workers finish; the last one closes the socket for good.
+
+        While this process kept it, new connections would be taken by nobody and answered never.
+        """
+        super().terminate_all()
+        for listener in self.sockets:
+            listener.close()
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -196,6 +212,6 @@ def run(settings: Settings, listener: socket.socket, *, app: FastAPI | None = No
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
     )
     if workers > 1:
-        multiprocess.Multiprocess(config, sockets=[listener]).run()
+        Supervisor(config, sockets=[listener]).run()
     else:
         Server(config).run(sockets=[listener])

@@ -1,15 +1,15 @@
-"""The schema's migrations: where they are, what is newest, how they are applied."""
+"""The schema's migrations: where they are and how they are applied."""
 
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 T = TypeVar("T")
 
@@ -20,21 +20,15 @@ class MigrationError(Exception):
     """The schema could not be looked at or changed; the message says why."""
 
 
-def config(url: str | None = None) -> Config:
+def config(url: str | None = None) -> "Config":
     """Alembic's configuration for the database at this URL."""
+    from alembic.config import Config
+
     settings = Config()
     settings.set_main_option("script_location", str(_directory()).replace("%", "%%"))
     settings.set_main_option("path_separator", "os")
     settings.attributes["url"] = url
     return settings
-
-
-def head() -> str:
-    """The revision that this version of the service needs."""
-    revision = ScriptDirectory.from_config(config()).get_current_head()
-    if revision is None:
-        raise MigrationError("this installation has no migrations; install it anew")
-    return revision
 
 
 def current(url: str) -> str | None:
@@ -52,6 +46,8 @@ def upgrade(url: str) -> None:
     Raises:
         MigrationError: the database cannot be reached, or refuses.
     """
+    from alembic import command  # late: most processes never migrate
+
     _translated(lambda: command.upgrade(config(url), "head"))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import secrets
 import threading
@@ -104,7 +105,7 @@ class Passwords:
         return min(_FLOOR_MARGIN * max(self._longest_lately(), self._costliest), _LONGEST_FLOOR)
 
     def _longest_lately(self) -> float:
-        return self._longest * 0.5 ** ((time.monotonic() - self._longest_at) / _FLOOR_HALF_LIFE)
+        return self._longest * math.exp2((self._longest_at - time.monotonic()) / _FLOOR_HALF_LIFE)
 
     def ensure_room(self) -> None:
         """Raise what `verify` would raise now, before anything else is done for nothing."""

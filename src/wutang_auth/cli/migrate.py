@@ -14,19 +14,19 @@ def migrate(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Bring the database's schema to head."""
-    from wutang_auth import migrations
+    from wutang_auth import migrations, models
 
     with database_url(data_dir) as url:
         try:
             before = migrations.current(url)
-            if before == migrations.head():
+            if before == models.REVISION:
                 say(f"the schema is at head ({before})")
                 return
             if check:
                 raise CommandError(
-                    f"the schema is behind ({before or 'empty'}, not {migrations.head()}); run `wutang-auth migrate`"
+                    f"the schema is behind ({before or 'empty'}, not {models.REVISION}); run `wutang-auth migrate`"
                 )
             migrations.upgrade(url)
         except migrations.MigrationError as error:
             raise CommandError(str(error)) from None
-        say(f"migrated the schema from {before or 'empty'} to {migrations.head()}")
+        say(f"migrated the schema from {before or 'empty'} to {models.REVISION}")

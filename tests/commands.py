@@ -1,0 +1,109 @@
+"""Commands as tests run them: in this process, which saves a second each, or on a terminal."""
+
+import asyncio
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+from wutang_auth.cli import main
+
+# passwords are asked for at the controlling terminal
+_ON_TERMINAL = """
+import fcntl, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from wutang_auth.cli import main
+main()
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did and said."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def document(self) -> Any:
+        """What it printed for programs."""
+        assert self.code == 0, self.stderr
+        return json.loads(self.stdout)
+
+    @property
+    def said(self) -> str:
+        """What it said, of which there is no more than this."""
+        assert self.code == 0, self.stderr
+        assert self.stderr == ""
+        return self.stdout.removesuffix("\n")
+
+    @property
+    def error(self) -> str:
+        """The one line of its failure."""
+        assert (self.code, self.stdout) == (1, ""), self
+        assert self.stderr.startswith("wutang-auth: ")
+        assert self.stderr.count("\n") == 1
+        return self.stderr.removeprefix("wutang-auth: ").removesuffix("\n")
+
+
+async def run(environment: Mapping[str, str], *arguments: object, stdin: bytes = b"") -> Outcome:
+    """Run a command that is not to serve."""
+    return await asyncio.to_thread(_run, environment, [str(argument) for argument in arguments], stdin)
+
+
+def _run(environment: Mapping[str, str], arguments: list[str], stdin: bytes) -> Outcome:
+    stdout, stderr = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
+    code = 0
+    with (
+        patch.dict(os.environ, environment),
+        patch.object(sys, "argv", ["wutang-auth", *arguments]),
+        patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), "utf-8")),
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+    ):
+        try:
+            main()
+        except SystemExit as error:
+            code = int(error.code or 0)
+    return Outcome(code, *(_text(stream) for stream in (stdout, stderr)))
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
+
+
+async def run_on_terminal(
+    environment: Mapping[str, str], *arguments: object, answers: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    """Run a command in a process of its own on a terminal, and answer its questions; the exit code and the screen."""
+    return await asyncio.to_thread(_run_on_terminal, dict(environment), list(map(str, arguments)), dict(answers or {}))
+
+
+def _run_on_terminal(environment: dict[str, str], arguments: list[str], answers: dict[str, str]) -> tuple[int, str]:
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _ON_TERMINAL, *arguments],
+        env=environment | {"TERM": "xterm", "COLUMNS": "120"},
+        stdin=end,
+        stdout=end,
+        stderr=end,
+        start_new_session=True,
+    )
+    os.close(end)
+    screen = b""
+    with suppress(OSError):  # the end of a terminal is an error
+        while shown := os.read(terminal, 4096):
+            screen += shown
+            for question in [question for question in answers if question.encode() in screen]:
+                os.write(terminal, answers.pop(question).encode() + b"\n")
+    os.close(terminal)
+    return process.wait(), screen.decode("utf-8", "replace")

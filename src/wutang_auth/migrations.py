@@ -40,6 +40,13 @@ def current(url: str) -> str | None:
     return _translated(lambda: asyncio.run(_current(url)))
 
 
+def is_known(revision: str) -> bool:
+    """Whether this version has such a migration; a newer version's it does not have."""
+    from alembic.script import ScriptDirectory
+
+    return revision in {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+
+
 def upgrade(url: str) -> None:
     """Bring the schema to head; not for a running event loop.
 

@@ -22,6 +22,10 @@ def migrate(
             if before == models.REVISION:
                 say(f"the schema is at head ({before})")
                 return
+            if before is not None and not migrations.is_known(before):
+                raise CommandError(
+                    f"the schema is at {before}, which this version does not know; use the version that made it"
+                )
             if check:
                 raise CommandError(
                     f"the schema is behind ({before or 'empty'}, not {models.REVISION}); run `wutang-auth migrate`"

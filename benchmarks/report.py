@@ -70,13 +70,28 @@ def ratio(results: dict[str, Any], measure: str, other: str) -> float | None:
     return median([our / their for our, their in zip(ours, theirs, strict=True)])
 
 
+def cpu_ratio(results: dict[str, Any], measure: str, other: str) -> float | None:
+    """The same by answers for each CPU second of the server, which a bottleneck elsewhere does not flatter."""
+    ours, theirs = (
+        [
+            outcome["requests"] / (outcome["usage"]["server"] * outcome["usage"]["seconds"])
+            for outcome in results["contenders"].get(name, {"measures": {}})["measures"].get(measure, [])
+        ]
+        for name in (SERVICE, other)
+    )
+    if not ours or not theirs:
+        return None
+    return median([our / their for our, their in zip(ours, theirs, strict=True)])
+
+
 def goals(results: dict[str, Any]) -> list[dict[str, Any]]:
     """Each goal with what was found."""
     found = []
     for goal in GOALS:
         value = ratio(results, goal.measure, goal.other)
         if value is not None:
-            found.append(_goal(goal.what, f"≥ {goal.least:g}", value, value >= goal.least))
+            by_cpu = cpu_ratio(results, goal.measure, goal.other)
+            found.append({**_goal(goal.what, f"≥ {goal.least:g}", value, value >= goal.least), "by_cpu": by_cpu})
     service = results["contenders"].get(SERVICE)
     if service:
         start = median(service["starts"])
@@ -91,12 +106,18 @@ def _goal(what: str, goal: str, value: float, is_met: bool) -> dict[str, Any]:
     return {"what": what, "goal": goal, "found": value, "met": is_met}
 
 
-GOAL_HEAD = ("what", "goal", "found", "")
+GOAL_HEAD = ("what", "goal", "found", "", "by CPU time of the server")
 
 
 def _goal_rows(results: dict[str, Any]) -> list[tuple[str, ...]]:
     return [
-        (goal["what"], goal["goal"], f"{goal['found']:.3g}", "ok" if goal["met"] else "missed")
+        (
+            goal["what"],
+            goal["goal"],
+            f"{goal['found']:.3g}",
+            "ok" if goal["met"] else "missed",
+            f"{goal['by_cpu']:.3g}" if goal.get("by_cpu") else "",
+        )
         for goal in results["goals"]
     ]
 

@@ -20,7 +20,7 @@ SERVICE_BIN = HERE / ".venv-service" / "bin"
 
 PASSWORD = "correct horse battery staple"
 
-UVICORN = "--loop uvloop --http httptools --no-access-log --log-level warning"
+UVICORN = "--loop uvloop --http httptools --no-access-log --no-proxy-headers --log-level warning"
 GUNICORN = "--workers 1 --worker-class gthread --keep-alive 75 --worker-tmp-dir /dev/shm --log-level warning"
 
 

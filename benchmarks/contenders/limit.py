@@ -37,8 +37,12 @@ private_key = ec.derive_private_key(int.from_bytes(urlsafe_b64decode(jwk["d"] + 
 public_key = private_key.public_key()
 
 
+idle: list[dict["Query", Any]] = []
+"""Connections at rest: for each, the statements that are prepared on it."""
+
+
 class Query:
-    """One of the service's statements, prepared on every connection."""
+    """One of the service's statements."""
 
     def __init__(self, name: str) -> None:
         self.sql: str = statements[name]["sql"]
@@ -51,15 +55,11 @@ class Query:
                 order.append(number)
                 self._constants[number] = argument
         self._in_order = itemgetter(*order)
-        self._idle: list[Any] = []
-
-    async def prepare(self, connection: "asyncpg.Connection") -> None:
-        self._idle.append(await connection.prepare(self.sql))
 
     async def fetchrow(self, given: dict[str, Any]) -> "asyncpg.Record":
-        prepared = self._idle.pop()  # never empty: there are as many as requests at once
-        row = await prepared.fetchrow(*self._in_order(self._constants | given))
-        self._idle.append(prepared)
+        connection = idle.pop()  # never empty: there are as many as requests at once
+        row = await connection[self].fetchrow(*self._in_order(self._constants | given))
+        idle.append(connection)
         return row
 
 
@@ -160,8 +160,8 @@ PATHS: dict[str, Callable[[dict[str, Any]], Awaitable[bytes]]] = {"/me": me, "/r
 async def lifespan(receive: Any, send: Any) -> None:
     await receive()
     for _ in range(CONNECTIONS):
-        for query in (select, update):
-            await query.prepare(await asyncpg.connect(os.environ["BENCH_DATABASE_URL"]))
+        connection = await asyncpg.connect(os.environ["BENCH_DATABASE_URL"])
+        idle.append({query: await connection.prepare(query.sql) for query in (select, update)})
     gc.freeze()
     await send({"type": "lifespan.startup.complete"})
     await receive()

@@ -121,8 +121,7 @@ class _Progress:
             SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
             console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty(),
         )  # fmt: skip
-        total = os.fstat(source.fileno()).st_size if source.seekable() else None
-        self._task = self._bar.add_task("reading", total=total or None)
+        self._task = self._bar.add_task("reading", total=_size(source))
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -142,6 +141,15 @@ class _Progress:
         """From here on the database works."""
         self.tick()
         self._bar.update(self._task, description="merging")
+
+
+def _size(source: BinaryIO) -> int | None:
+    if not source.seekable():
+        return None
+    here = source.tell()
+    size = source.seek(0, os.SEEK_END)
+    source.seek(here)
+    return size
 
 
 class _RejectFile:

@@ -129,9 +129,13 @@ class _CsvFile:
                 yield self._row(line, line.text)
 
     def rejected(self, row: RejectedRow) -> bytes:
-        """Number and reason before the row as it was."""
-        reason = '"' + row.reason.replace('"', '""') + '"'
-        return self._delimiter.join((b"%d" % row.line, reason.encode(), row.raw)) + b"\n"
+        """Number and reason before the row as it was; as one field, where it is no CSV."""
+        try:
+            self._cells(row.raw)
+            was = row.raw
+        except ValueError:
+            was = _quoted(_readable(row.raw))
+        return self._delimiter.join((b"%d" % row.line, _quoted(row.reason), was)) + b"\n"
 
     def _row(self, first: _Line, raw: bytes) -> IncomingUser:
         try:
@@ -199,7 +203,7 @@ class _JsonLinesFile:
         try:
             fields = _object(row.raw)
         except ValueError:
-            fields = {"row": row.raw.decode("utf-8", "replace")}
+            fields = {"row": _readable(row.raw)}
         own = {"line": row.line, "reason": row.reason}
         return json.dumps(own | {name: value for name, value in fields.items() if name not in _OWN}).encode() + b"\n"
 
@@ -227,6 +231,14 @@ def _decoded(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
+
+
+def _readable(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def _quoted(text: str) -> bytes:
+    return b'"' + text.replace('"', '""').encode() + b'"'
 
 
 def exported_header(form: Format) -> str:

@@ -275,7 +275,11 @@ async def published(service: Instance, kid: str, *, there: bool = True) -> None:
     raise AssertionError("the service did not follow its key ring")
 
 
-@pytest.mark.parametrize("broken", [b"", b"{", b'{"keys": []}', states("active", "active"), None], ids=repr)
+@pytest.mark.parametrize(
+    "broken",
+    [b"", b"{", b'{"keys": []}', states("active", "active"), None],
+    ids=["empty", "cut off", "no key", "two active", "gone"],
+)
 async def test_broken_file_is_refused_loudly_and_the_old_ring_stays(
     start: Start,
     tmp_path: Path,

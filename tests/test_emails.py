@@ -1,0 +1,96 @@
+"""E-mail addresses: what is one, and which two are the same."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wutang_auth.emails import MAX_LENGTH, canonical_email, parse_email
+
+quick = settings(max_examples=300, deadline=None, derandomize=True, database=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "email"),
+    [
+        ("ada@wutang.example", "ada@wutang.example"),
+        ("  Ada@Wutang.Example\n", "Ada@Wutang.Example"),
+        ("\u3000李雷@例子.中国\u3000", "李雷@例子.中国"),
+        ("jose\u0301@x.example", "josé@x.example"),
+        ("a@b", "a@b"),
+        ("o'brien+shop/tag=1@x.example", "o'brien+shop/tag=1@x.example"),
+        ("x" * 64 + "@" + "y" * 189, "x" * 64 + "@" + "y" * 189),
+        ("e\u0301" * 64 + "@x.example", "é" * 64 + "@x.example"),
+    ],
+)
+def test_address_is_trimmed_and_composed(text: str, email: str) -> None:
+    assert parse_email(text) == email
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "ada", "@", "ada@", "@x.example", "a@b@c", "a b@x.example", "a@x .example", "a\tb@x.example",
+        "a@x.example\n.org", "a\x00@x.example", "a\u200b@x.example", "a\u202e@x.example", "a\ud800@x.example",
+        "a\u2028@x.example", "a\ufeff@x.example", "a\ue000@x.example", "a\u00ad@x.example", "ada＠x.example",
+        "x" * 65 + "@x.example", "a@" + "y" * 253, "a@" + " " * 1000 + "x", "\ufdfa" * 64 + "@x.example",
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_what_can_be_no_address_is_refused_without_being_shown(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^not an e-mail address$"):
+        parse_email(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ada@x.example", "ADA@X.EXAMPLE"), ("josé@x.example", "jose\u0301@x.example"),
+        ("ａｄａ@x.example", "ada@x.example"),
+        ("straße@x.example", "STRASSE@x.example"), ("ﬁsh@x.example", "fish@x.example"), ("K@x.example", "k@x.example"),
+        ("ΌΣΟΣ@x.example", "όσος@x.example"), ("ǅ@x.example", "ǆ@x.example"), ("①@x.example", "1@x.example"),
+    ],
+)  # fmt: skip
+def test_spellings_of_one_address_are_the_same(one: str, other: str) -> None:
+    assert canonical_email(one) == canonical_email(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ada@x.example", "adа@x.example"),  # the last one is Cyrillic
+        ("ada@x.example", "a.da@x.example"),
+        ("ada@x.example", "ada+shop@x.example"),
+        ("jose@x.example", "josé@x.example"),
+        ("ı@x.example", "i@x.example"),
+    ],
+)
+def test_other_addresses_are_others(one: str, other: str) -> None:
+    assert canonical_email(one) != canonical_email(other)
+
+
+@quick
+@given(st.text(min_size=1, max_size=40), st.text(min_size=1, max_size=40))
+def test_what_is_parsed_is_sound(local: str, domain: str) -> None:
+    try:
+        email = parse_email(f" {local}@{domain} ")
+    except ValueError:
+        return
+    assert parse_email(email) == email
+    assert email == unicodedata.normalize("NFC", email)
+    assert email.count("@") == 1
+    assert email.isprintable()
+    canonical = canonical_email(email)
+    assert canonical == canonical_email(canonical)
+    assert len(canonical) <= MAX_LENGTH
+    canonical.encode()
+
+
+@quick
+@given(st.text(max_size=60))
+def test_every_form_of_a_text_has_one_canonical_form(text: str) -> None:
+    canonical = canonical_email(text)
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert canonical_email(unicodedata.normalize(form, text)) == canonical
+    assert canonical_email(text.casefold()) == canonical

@@ -19,7 +19,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    not_,
     or_,
     select,
     text,
@@ -282,7 +281,14 @@ class UserRepository:
         and_(
             or_(_new_scopes.is_(None), _new_scopes.bool_op("<@")(func.array_cat(col(User.scopes), _held))),
             # whoever sets the password of a user, or where its mail goes, can be that user
-            or_(not_(bindparam("takes_over", type_=Boolean())), col(User.scopes).bool_op("<@")(_held)),
+            or_(
+                and_(
+                    bindparam("new_hash", type_=Text()).is_(None),
+                    func.coalesce(bindparam("canonical", type_=Text()), col(User.canonical_email))
+                    == col(User.canonical_email),
+                ),
+                col(User.scopes).bool_op("<@")(_held),
+            ),
         ),
     )
     _new_verified = bindparam("new_verified", type_=DateTime(timezone=True))
@@ -331,9 +337,7 @@ class UserRepository:
         try:
             async with self._database.transaction() as transaction:
                 row = await transaction.fetchrow(
-                    self._UPDATE, uid=user_id, held=held,
-                    takes_over=change.password_hash is not None or change.email is not None,
-                    new_name=change.name, new_email=change.email,
+                    self._UPDATE, uid=user_id, held=held, new_name=change.name, new_email=change.email,
                     canonical=None if change.email is None else canonical_email(change.email),
                     new_hash=change.password_hash, new_scopes=change.scopes, disabled=change.disabled,
                     new_verified=change.email_verified_at, clear_verified=change.clear_email_verified_at,

@@ -92,7 +92,7 @@ def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.so
     server.run(settings, listener, app=app)
 
 
-async def _demo_user(database_url: str, known_password: str | None) -> str:
+async def _demo_user(database_url: str, known_password: object) -> str:
     """Make sure that the demo user exists, and return a password that lets it in."""
     from wutang_auth.database import Database
     from wutang_auth.errors import NotFound
@@ -104,9 +104,9 @@ async def _demo_user(database_url: str, known_password: str | None) -> str:
     passwords = Passwords(workers=1, queue=1)
     try:
         credentials = await users.find_credentials(_DEMO_EMAIL)
-        if known_password is not None:
-            stored = None if credentials is None else credentials.password_hash
-            if (await passwords.verify(known_password, stored)).matches:
+        if credentials is not None and not credentials.is_disabled and isinstance(known_password, str):
+            verdict = await passwords.verify(known_password, credentials.password_hash)
+            if verdict.matches:
                 return known_password
         password = secrets.token_urlsafe(12)
         password_hash = await passwords.hash(password)

@@ -332,6 +332,8 @@ async def test_what_cannot_be_read_or_written_is_said(importer: Importer, servic
     nowhere = importer.directory / "nowhere" / "rejects.csv"
     error = (await importer.outcome(content, "--rejects", str(nowhere))).error
     assert error.endswith("give --rejects a place; nothing was imported")
+    for place in (importer.directory, importer.directory / "users.csv"):
+        assert "is no place for the rejected rows" in (await importer.outcome(content, "--rejects", str(place))).error
     assert await users(service) == []
     assert (await importer.outcome(content, name="users.txt")).code == 2
     await importer(content, "--format", "csv", name="users.txt")
@@ -375,7 +377,7 @@ async def test_exported_users_are_the_same_after_an_import(importer: Importer, s
     for user in before + after:
         user["disabled_at"] = user["disabled_at"] is not None
     assert after == before
-    assert not list(importer.directory.glob("*.new"))
+    assert {path.name for path in importer.directory.iterdir()} == {f"exported.{form}", f"again.{form}"}
 
 
 async def test_more_users_than_a_page_are_exported_each_once(importer: Importer, service: Instance) -> None:

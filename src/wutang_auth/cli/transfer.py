@@ -5,9 +5,11 @@ import sys
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from types import TracebackType
-from typing import Annotated, BinaryIO, Self, TextIO
+from typing import IO, Annotated, BinaryIO, Self, TextIO
 
 import typer
 from rich.console import Console
@@ -47,6 +49,8 @@ def import_users(
     """
     actual = _format(file, form)
     rejected = _RejectFile(rejects or Path(f"{'import' if file == _STANDARD else file}.rejects.{actual.value}"))
+    if rejected.path.is_dir() or rejected.path.resolve() == file.resolve():
+        raise CommandError(f"{rejected.path} is no place for the rejected rows; give --rejects another")
     with _opened(file) as source:
         users = open_user_file(source, actual)
         with rejected:
@@ -157,8 +161,7 @@ class _RejectFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._new = path.with_name(path.name + ".new")
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -170,9 +173,9 @@ class _RejectFile:
             return
         self._file.close()
         if error is None:
-            self._new.replace(self.path)
+            Path(self._file.name).replace(self.path)
         else:
-            self._new.unlink(missing_ok=True)
+            Path(self._file.name).unlink(missing_ok=True)
 
     def write(self, row: RejectedRow, users: UserFile) -> None:
         """Add a row.
@@ -182,7 +185,7 @@ class _RejectFile:
         """
         try:
             if self._file is None:
-                self._file = _created(self._new)
+                self._file = _beside(self.path)
                 self._file.write(users.reject_header)
             self._file.write(users.rejected(row))
         except OSError as error:
@@ -207,21 +210,21 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def _replacing(file: Path) -> Iterator[TextIO]:
     """A new file for the user's eyes only, in place of the old one if all goes well."""
-    new = file.with_name(file.name + ".new")
     try:
-        with _created(new) as raw, open(raw.fileno(), "w", encoding="utf-8", newline="", closefd=False) as output:
-            yield output
-        new.replace(file)
+        with _beside(file) as new:
+            try:
+                with TextIOWrapper(new, "utf-8", newline="") as output:
+                    yield output
+                Path(new.name).replace(file)
+            finally:
+                Path(new.name).unlink(missing_ok=True)
     except OSError as error:
         raise CommandError(f"{file} cannot be written: {error.strerror}") from None
-    finally:
-        new.unlink(missing_ok=True)
 
 
-def _created(path: Path) -> BinaryIO:
-    """A new file, for nobody else to read."""
-    path.unlink(missing_ok=True)
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+def _beside(path: Path) -> IO[bytes]:
+    """A new file that will take this path, for nobody else to read."""
+    return NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False)
 
 
 def _format(file: Path, given: Format | None) -> Format:

@@ -1,11 +1,14 @@
 """The contenders: how each is started and asked."""
 
 import http.client
+import os
+import random
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -164,7 +167,13 @@ class Server:
         with (self.directory / "server.log").open("ab") as log:
             begin = time.perf_counter()
             self._process = subprocess.Popen(
-                command, cwd=CONTENDERS, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command,
+                cwd=CONTENDERS,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         while time.perf_counter() - begin < 60:
             if self._process.poll() is not None:
@@ -181,13 +190,12 @@ class Server:
         process, self._process = self._process, None
         if process is None:
             return
-        for number, seconds in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
-            process.send_signal(number)
-            try:
-                process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                continue
-            return
+        process.send_signal(signal.SIGINT)  # SIGTERM would let requests drain
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # also workers that outlive their supervisor
+        process.wait()
 
     def memory(self) -> float:
         """Resident megabytes of its worker."""
@@ -195,9 +203,15 @@ class Server:
 
 
 def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    # below the ports that the system gives to outgoing connections, one of which could take it meanwhile
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise LoadError("there is no free port between 20000 and 32000")
 
 
 def _status(port: int, path: str, token: str) -> int | None:

@@ -105,7 +105,7 @@ application = get_wsgi_application()
 def seed() -> None:
     """Make the schema, the users, one outstanding refresh token for each, and the tokens in use."""
     from django.core.management import call_command
-    from django.db import connection
+    from django.db import connection, transaction
     from rest_framework_simplejwt.tokens import RefreshToken
     from seeding import Plan, email
 
@@ -129,8 +129,9 @@ def seed() -> None:
     def refresh(user: int) -> RefreshToken:
         return RefreshToken.for_user(User.objects.get(username=email(user)))
 
-    plan.write("access", (str(refresh(user).access_token) for user in plan.access_users()))
-    plan.write("refresh", (str(refresh(user)) for user in plan.refresh_users()))
+    with transaction.atomic():
+        plan.write("access", (str(refresh(user).access_token) for user in plan.access_users()))
+        plan.write("refresh", (str(refresh(user)) for user in plan.refresh_users()))
 
 
 if __name__ == "__main__":

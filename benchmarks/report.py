@@ -51,7 +51,8 @@ def write(results: dict[str, Any], directory: Path) -> None:
     text = document(results)
     (directory / "RESULTS.md").write_text(text)
     plot(results, directory / "results.png")
-    print(f"\n{table(GOAL_HEAD, _goal_rows(results))}\nwritten to {directory}: RESULTS.md, results.png, results.json")
+    print(f"\n{table(GOAL_HEAD, _goal_rows(results))}\n\n{_disturbance(results)}")
+    print(f"Written to {directory}: RESULTS.md, results.png, results.json")
 
 
 def rates(results: dict[str, Any], name: str, measure: str) -> list[float]:
@@ -68,6 +69,19 @@ def ratio(results: dict[str, Any], measure: str, other: str) -> float | None:
     if not ours or not theirs:
         return None
     return median([our / their for our, their in zip(ours, theirs, strict=True)])
+
+
+def disturbed(results: dict[str, Any]) -> tuple[int, int]:
+    """In how many turns, of how many, something else ran on the server's core, or the hypervisor took time away."""
+    most = len(results["cores"]["others"]) + 0.05
+    usages = [
+        outcome["usage"]
+        for contender in results["contenders"].values()
+        for rounds in contender["measures"].values()
+        for outcome in rounds
+    ]
+    found = [usage for usage in usages if usage["machine"] - usage["server"] > most or usage["stolen"] > 0.05]
+    return len(found), len(usages)
 
 
 def cpu_ratio(results: dict[str, Any], measure: str, other: str) -> float | None:
@@ -138,6 +152,7 @@ def document(results: dict[str, Any]) -> str:
             f"{results['rounds']} rounds of {results['seconds']} s for each, in turns; medians of the rounds, and of "
             "the ratios within a round."
         ),
+        _disturbance(results),
         "![The service, its peers and the limits](results.png)",
         "## Goals",
         table(GOAL_HEAD, _goal_rows(results)),
@@ -179,6 +194,11 @@ def document(results: dict[str, Any]) -> str:
         f"{versions}. PostgreSQL: {settings}; fsync, synchronous_commit and full_page_writes on.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _disturbance(results: dict[str, Any]) -> str:
+    found, turns = disturbed(results)
+    return f"Disturbed turns, in which something else used the server's core: {found} of {turns}."
 
 
 def _measure_row(results: dict[str, Any], measure: str, key: str, contender: dict[str, Any]) -> tuple[str, ...]:

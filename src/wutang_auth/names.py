@@ -13,13 +13,15 @@ def parse_name(text: str) -> str:
         ValueError: too long, or not text of one line.
     """
     # SECURITY: normalizing takes time that grows with the square: 0.3 s for what a body can hold
-    if len(text) > _MAX_SENT:
+    # SECURITY: control characters would drive terminals, forge lines or, as NUL and lone surrogates, break the database
+    if len(text) > _MAX_SENT or any(unicodedata.category(character) in _UNFIT for character in text):
         raise ValueError("not a name")
     name = unicodedata.normalize("NFC", text).strip()
-    # SECURITY: control characters would drive terminals, forge lines or, as NUL and lone surrogates, break the database
-    if len(name) > MAX_LENGTH or any(unicodedata.category(character) in _UNFIT for character in name):
+    if len(name) > MAX_LENGTH:
         raise ValueError("not a name")
     return name
 
 
 _UNFIT = ("Cc", "Cs", "Zl", "Zp")
+PATTERN = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*"
+"""The same for documents; surrogates cannot be in one."""

@@ -25,6 +25,7 @@ from wutang_auth.service import NewUser, UserPage
 from wutang_auth.tokens import TokenPair
 
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
+_FIT_FOR_TEXT = r"^[^\u0000]*$"  # for documents, in which there are no surrogates
 
 
 def _fit_for_text(value: str) -> str:
@@ -68,14 +69,17 @@ Email = Annotated[str, AfterValidator(_email), Field(max_length=MAX_LENGTH + 64,
 SentPassword = Annotated[
     str,
     AfterValidator(_fit_for_text),
-    Field(min_length=1, max_length=passwords.MAX_LENGTH, json_schema_extra={"format": "password"}),
+    Field(
+        min_length=1,
+        max_length=passwords.MAX_LENGTH,
+        json_schema_extra={"format": "password", "pattern": _FIT_FOR_TEXT},
+    ),
 ]
-NewPassword = Annotated[
-    str,
-    # no constraints: password_rules.py has them, and says how to meet them
-    Field(json_schema_extra={"format": "password", "minLength": 8, "maxLength": passwords.MAX_LENGTH}),
-]
-Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"maxLength": names.MAX_LENGTH})]
+_NEW_PASSWORD = {"format": "password", "minLength": 8, "maxLength": passwords.MAX_LENGTH, "pattern": _FIT_FOR_TEXT}
+# no constraints: password_rules.py has them, and says how to meet them
+NewPassword = Annotated[str, Field(json_schema_extra={**_NEW_PASSWORD})]
+_NAME = {"maxLength": names.MAX_LENGTH, "pattern": f"^{names.PATTERN}$"}
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={**_NAME})]
 Scopes = Annotated[
     list[Annotated[str, Field(json_schema_extra={"pattern": f"^{scopes.PATTERN}$", "maxLength": scopes.MAX_LENGTH})]],
     AfterValidator(_scopes),

@@ -1,7 +1,7 @@
 # Every target makes the virtual environment that it needs from requirements-dev.lock by itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev test lint check-locks format lock clean FORCE
+.PHONY: help venv dev test faults lint check-locks format lock clean FORCE
 
 # Finds the first of these that runs and is new enough, and prints $(1) of it. A pyenv shim is on PATH even where it does
 # not run, so pyenv is asked too.
@@ -20,13 +20,16 @@ BIN := $(VENV)/bin
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo 'PYTHON=python3.13 takes that Python, in a virtual environment of its own. ARGS="…" goes to dev, test and lock.'
+	@echo 'PYTHON=python3.13 takes that Python, in a virtual environment of its own. ARGS="…" goes to dev, test, faults and lock.'
 
 dev: venv  ## Run the service with a PostgreSQL of its own; nothing to set up
 	@exec $(BIN)/wutang-auth dev $(ARGS)
 
 test: venv  ## Run the tests
 	$(BIN)/pytest $(ARGS)
+
+faults: venv  ## Kill, freeze and cut off databases and services under load; a table of what held
+	$(BIN)/pytest -n 0 -m '' tests/faults $(ARGS)
 
 lint: venv check-locks  ## Check style, types, imports, the Dockerfile and the lock files
 	$(BIN)/ruff check

@@ -1,0 +1,131 @@
+"""What the faults rest on: how connections are chosen, limited and given up."""
+
+import asyncio
+import time
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import bindparam, func, select
+from sqlalchemy import text as sql
+
+from faults.proxy import Proxy
+from faults.stage import SetStage
+from wutang_auth.database import Database, Patience, Statement, _of_each_host, patience
+from wutang_auth.errors import DatabaseUnavailable
+
+ONE = Statement(select(sql("1")))
+SLEEP = Statement(select(func.pg_sleep(bindparam("seconds"))))
+RUNNING = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE state = 'active' AND query LIKE '%pg_sleep%' AND datname = current_database() AND pid != pg_backend_pid()
+"""
+
+
+async def running(url: str) -> Any:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(RUNNING)
+    finally:
+        await connection.close()
+
+
+async def test_statement_at_its_limit_is_cut_off_and_not_cancelled(database_url: str) -> None:
+    """A cancelled COMMIT that waits for its synchronous standby would become visible."""
+    database = Database(database_url, statement_timeout=0.2)
+    with pytest.raises(DatabaseUnavailable):
+        await database.fetch(SLEEP, seconds=3)
+    await asyncio.sleep(0.3)
+    assert await running(database_url) == 1
+    await database.close()
+
+
+async def test_statement_of_a_cancelled_request_is_not_cancelled(database_url: str) -> None:
+    database = Database(database_url, statement_timeout=10)
+    await database.fetch(ONE)
+    request = asyncio.create_task(database.fetch(SLEEP, seconds=3))
+    await asyncio.sleep(0.2)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    await asyncio.sleep(0.3)
+    assert await running(database_url) == 1
+    await database.close()
+
+
+async def test_request_waits_for_the_database_so_long_and_no_longer(database_url: str) -> None:
+    database = Database(database_url, statement_timeout=10)
+    patience.set(Patience(1.0))
+    begun = time.monotonic()
+    await database.fetch(SLEEP, seconds=0.6)
+    with pytest.raises(DatabaseUnavailable):
+        await database.fetch(SLEEP, seconds=5)
+    assert time.monotonic() - begun < 4
+    patience.set(None)
+    await database.fetch(ONE)
+    await database.close()
+
+
+async def test_silent_host_keeps_nobody_from_the_next(stage: SetStage) -> None:
+    scene = await stage(instances=0)
+    async with Proxy(scene.primary.port) as silent:
+        silent.swallow()
+        host = f"127.0.0.1:{scene.primary.port}"
+        url = scene.primary.url().replace(host, f"127.0.0.1:{silent.port},{host}")
+        database = Database(url, size=4, connect_timeout=5)
+        await asyncio.gather(*(database.fetch(ONE) for _ in range(4)))
+        # and it comes last from now on
+        database._epoch += 1
+        begun = time.monotonic()
+        await database.fetch(ONE)
+        assert database._urls[-1] == scene.primary.url().replace(host, f"127.0.0.1:{silent.port}")
+        assert time.monotonic() - begun < 4
+        await database.close()
+
+
+async def test_no_connection_is_kept_on_a_server_that_only_reads(stage: SetStage) -> None:
+    scene = await stage(instances=0)
+    database = Database(scene.primary.url())
+    await database.fetch(ONE)
+    await scene.primary.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+    await scene.primary.execute("SELECT pg_reload_conf()")
+    await asyncio.sleep(0.5)
+    for _ in range(2):  # a connection from before; a new one
+        with pytest.raises(DatabaseUnavailable):
+            await database.fetch(ONE)
+    await scene.primary.execute("ALTER SYSTEM RESET default_transaction_read_only")
+    await scene.primary.execute("SELECT pg_reload_conf()")
+    await asyncio.sleep(0.5)
+    await database.fetch(ONE)
+    await database.close()
+
+
+async def test_connections_that_the_server_has_left_are_shared(stage: SetStage) -> None:
+    scene = await stage(instances=0, postgres={"max_connections": "12"})
+    others = [await asyncpg.connect(scene.primary.url()) for _ in range(10)]
+    database = Database(scene.primary.url(), size=8, pool_timeout=10)
+    await database.fetch(ONE)
+    await asyncio.gather(*(database.fetch(SLEEP, seconds=0.05) for _ in range(20)))
+    for other in others:
+        await other.close()
+    await database.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "each"),
+    [
+        ("postgresql://u:p@h/d?a=b", ["postgresql://u:p@h/d?a=b"]),
+        ("postgresql://u:p@h1,h2:2/d?a=b", ["postgresql://u:p@h1/d?a=b", "postgresql://u:p@h2:2/d?a=b"]),
+        ("postgres://[::1]:1,[::2]:2/d", ["postgres://[::1]:1/d", "postgres://[::2]:2/d"]),
+        ("postgresql:///d", ["postgresql:///d"]),
+        ("postgresql://u@/d?host=/a/b&port=1", ["postgresql://u@/d?host=/a/b&port=1"]),
+        (
+            "postgresql://u@/d?host=h1,/run/pg&port=1,2",
+            ["postgresql://u@/d?host=h1&port=1", "postgresql://u@/d?host=%2Frun%2Fpg&port=2"],
+        ),
+        ("postgresql:///?host=h1,h2&port=1", ["postgresql:///?host=h1&port=1", "postgresql:///?host=h2&port=1"]),
+        ("postgresql:///?host=h1,h2", ["postgresql:///?host=h1", "postgresql:///?host=h2"]),
+    ],
+)
+def test_url_of_several_hosts_is_one_for_each(url: str, each: list[str]) -> None:
+    assert _of_each_host(url) == each

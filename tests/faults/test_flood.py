@@ -1,0 +1,118 @@
+"""A flood of wrong passwords: those who are logged in hardly notice, and the surplus is answered at once."""
+
+import asyncio
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from faults.clients import Connection
+from faults.stage import EMAILS, SetStage, Stage
+from support import PASSWORD
+
+pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")]
+
+CONNECTIONS = 50
+MOST_SLOWED = 3.0
+SURPLUS_WITHIN = 0.1
+MOST_MEGABYTES = 200
+
+
+@pytest.mark.parametrize(
+    ("way", "surplus", "settings"),
+    [
+        ("one-account", "429", {}),
+        # nothing but the bounded queue refuses these
+        ("spray", "503", {"hash_queue": 8}),
+    ],
+)
+async def test_flood_of_wrong_passwords(
+    stage: SetStage,
+    record_property: Callable[[str, object], None],
+    way: str,
+    surplus: str,
+    settings: dict[str, int],
+) -> None:
+    scene = await stage(
+        direct=True, instances=1, db_pool_size=32, trusted_proxies="127.0.0.0/8", throttle_account_free=10,
+        throttle_address_free=100, **settings,
+    )  # fmt: skip
+    token = await logged_in(scene)
+    await looking(scene, token, 1)
+    # a second measurement where something else on this machine spoilt the first
+    for attempt in range(2):
+        quiet = percentile(await looking(scene, token, 4), 0.99)
+        seconds = (20, 10)[attempt]
+        flood = asyncio.create_task(flooding(scene, seconds, way))
+        await asyncio.sleep(1)
+        busy = percentile(await looking(scene, token, seconds - 2), 0.99)
+        answers = await flood
+        within = percentile(answers[surplus], 0.99)
+        megabytes = memory(scene)
+        counts = ", ".join(f"{len(seconds)} × {status}" for status, seconds in sorted(answers.items()))
+        record_property(
+            "measured",
+            f"flood ({way}, {CONNECTIONS} connections): /me p99 {quiet * 1000:.1f} ms quiet, {busy * 1000:.1f} ms in "
+            f"the flood ({busy / quiet:.1f} ×); {counts}; {surplus} p99 {within * 1000:.0f} ms; {megabytes} MB",
+        )
+        if busy <= MOST_SLOWED * quiet and within <= SURPLUS_WITHIN:
+            break
+    assert set(answers) <= {"401", surplus}
+    assert megabytes < MOST_MEGABYTES
+    assert within <= SURPLUS_WITHIN
+    assert busy <= MOST_SLOWED * quiet
+
+
+async def logged_in(scene: Stage) -> str:
+    connection = Connection(scene.ports[0])
+    body = {"email": EMAILS[1], "password": PASSWORD}
+    answer = await connection.call("POST", "/api/auth/login", body=body, headers={"X-Forwarded-For": "198.51.100.1"})
+    connection.close()
+    return str(answer.document["data"]["access_token"])
+
+
+async def looking(scene: Stage, token: str, seconds: float) -> list[float]:
+    """What each `/me` took, on four connections with a pause between requests."""
+    took = []
+    end = time.monotonic() + seconds
+
+    async def look() -> None:
+        connection = Connection(scene.ports[0])
+        while time.monotonic() < end:
+            begun = time.monotonic()
+            assert (await connection.call("GET", "/api/auth/me", token=token)).status == 200
+            took.append(time.monotonic() - begun)
+            await asyncio.sleep(0.005)
+        connection.close()
+
+    await asyncio.gather(*(look() for _ in range(4)))
+    return took
+
+
+async def flooding(scene: Stage, seconds: float, way: str) -> dict[str, list[float]]:
+    """What each answer of the flood took, by its status."""
+    tests = Path(__file__).parents[1]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(tests / "faults" / "flood.py"), str(scene.ports[0]), str(CONNECTIONS), str(seconds), way,
+        env={**os.environ, "PYTHONPATH": str(tests)}, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    answers: dict[str, list[float]] = json.loads(output)
+    return answers
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[int(len(values) * share)]
+
+
+def memory(scene: Stage) -> int:
+    """The most that the service ever had in memory, in megabytes."""
+    pid = scene.services[scene.ports[0]].process.pid
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) // 1024

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, urlencode
 
 import asyncpg
@@ -29,6 +29,7 @@ _UNAVAILABLE = ("08", "25006", "28", "3D", "40", "53", "55", "57", "58", "XX", "
 _LEAVES_USABLE = ("40", "53", "55", "42")
 
 _HEAD_START = 0.25  # seconds that a host has before the next one is tried as well (RFC 8305 section 5)
+_WATCH_SECONDS = 0.1
 _FULL_SECONDS = 1.0  # for so long a server that took no more connections is not asked for another one
 
 
@@ -66,16 +67,36 @@ patience: ContextVar[Patience | None] = ContextVar("patience", default=None)
 """That of the request being served; elsewhere each statement has its own limits only."""
 
 
+class _Prepared(Protocol):
+    """What asyncpg's prepared statement does for us."""
+
+    async def fetch(self, *arguments: Any) -> list[asyncpg.Record]: ...
+
+
+class _Unprepared:
+    """The same for a statement that is sent as text each time."""
+
+    def __init__(self, raw: "asyncpg.Connection[Any]", sql: str) -> None:
+        self._raw = raw
+        self._sql = sql
+
+    async def fetch(self, *arguments: Any) -> list[asyncpg.Record]:
+        rows: list[asyncpg.Record] = await self._raw.fetch(self._sql, *arguments)
+        return rows
+
+
 class _Connection:
     """An asyncpg connection with the statements that are prepared on it."""
 
-    __slots__ = ("epoch", "prepared", "raw", "settings")
+    __slots__ = ("deadline", "epoch", "prepared", "raw", "settings")
 
     def __init__(self, raw: "asyncpg.Connection[Any]", epoch: int) -> None:
         self.raw = raw
         self.epoch = epoch
+        self.deadline = math.inf
+        """When the statement that it runs has taken too long, by the loop's clock."""
         self.settings = raw.get_settings()
-        self.prepared: dict[Statement, asyncpg.prepared_stmt.PreparedStatement[Any]] = {}
+        self.prepared: dict[Statement, _Prepared] = {}
 
     def ensure_writable(self) -> None:
         """Raise if the server has become read-only, which it tells with the answer to the next statement.
@@ -116,6 +137,8 @@ class Database:
         self._pool_timeout = pool_timeout
         self._prepare = prepare
         self._server_settings = {"application_name": "wutang-auth", **server_settings}
+        self._connections: set[_Connection] = set()
+        self._watch: asyncio.TimerHandle | None = None
         self._idle: list[_Connection] = []
         self._waiting: deque[asyncio.Future[_Connection | None]] = deque()
         self._open = 0
@@ -129,18 +152,20 @@ class Database:
         begun = loop.time()
         request = patience.get()
         deadline = math.inf if request is None else begun + request.left
+        connection = self._take() or await self._acquire(deadline)
+        connection.deadline = min(loop.time() + self._statement_timeout, deadline)
         try:
-            connection = await self._acquire(deadline)
-            try:
-                rows = await self._run(connection, statement, parameters, deadline)
-            except BaseException as error:
-                self._release(connection, error)
-                _raise_translated(error)
-                raise
-            self._release(connection)
+            prepared = connection.prepared.get(statement) or await self._prepared(connection, statement)
+            rows: list[asyncpg.Record] = await prepared.fetch(*statement.arguments(parameters))
+            connection.ensure_writable()
+        except BaseException as error:
+            self._release(connection, error)
+            _raise_translated(error)
+            raise
         finally:
             if request is not None:
                 request.left -= loop.time() - begun
+        self._release(connection)
         return rows
 
     async def fetchrow(self, statement: Statement, **parameters: Any) -> asyncpg.Record | None:
@@ -165,7 +190,7 @@ class Database:
     @asynccontextmanager
     async def connection(self, deadline: float = math.inf) -> AsyncIterator["asyncpg.Connection[Any]"]:
         """A bare connection, for COPY; no time limit but the caller's once it is there."""
-        connection = await self._acquire(deadline)
+        connection = self._take() or await self._acquire(deadline)
         try:
             yield connection.raw
         except BaseException as error:
@@ -180,31 +205,28 @@ class Database:
         idle, self._idle = self._idle, []
         for connection in idle:
             self._open -= 1
+            self._connections.discard(connection)
             try:
                 await asyncio.wait_for(connection.raw.close(), self._connect_timeout)
             except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 connection.raw.terminate()
 
-    async def _run(
-        self, connection: _Connection, statement: Statement, given: dict[str, Any], deadline: float
-    ) -> list[asyncpg.Record]:
-        raw = connection.raw
-        loop = asyncio.get_running_loop()
-        # SECURITY: at the limit the connection is cut, not the statement cancelled: a cancelled COMMIT that waits for
-        # its synchronous standby would become visible without being safe
-        timer = loop.call_at(min(loop.time() + self._statement_timeout, deadline), raw.terminate)
-        try:
-            if self._prepare:
-                prepared = connection.prepared.get(statement)
-                if prepared is None:
-                    prepared = connection.prepared[statement] = await raw.prepare(statement.sql)
-                rows: list[asyncpg.Record] = await prepared.fetch(*statement.arguments(given))
-            else:
-                rows = await raw.fetch(statement.sql, *statement.arguments(given))
-        finally:
-            timer.cancel()
-        connection.ensure_writable()
-        return rows
+    async def _prepared(self, connection: _Connection, statement: Statement) -> "_Prepared":
+        """The statement on this connection, prepared for the next time too unless a pooler is in between."""
+        if not self._prepare:
+            return _Unprepared(connection.raw, statement.sql)
+        prepared: _Prepared = await connection.raw.prepare(statement.sql)
+        connection.prepared[statement] = prepared
+        return prepared
+
+    def _take(self) -> _Connection | None:
+        """An idle connection, if there is one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.epoch == self._epoch and not connection.raw.is_closed():
+                return connection
+            self._drop(connection)
+        return None
 
     async def _acquire(self, deadline: float) -> _Connection:
         """A connection that nobody else has.
@@ -215,11 +237,6 @@ class Database:
         loop = asyncio.get_running_loop()
         if loop.time() >= deadline:
             raise DatabaseUnavailable("the request has waited long enough")
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.epoch == self._epoch and not connection.raw.is_closed():
-                return connection
-            self._drop(connection)
         if self._has_place():
             self._open += 1
             try:
@@ -260,7 +277,23 @@ class Database:
             self._offer_place()
             _raise_translated(error)
             raise
-        return _Connection(raw, epoch)
+        connection = _Connection(raw, epoch)
+        self._connections.add(connection)
+        if self._watch is None:
+            self._watch = loop.call_later(_WATCH_SECONDS, self._cut_overdue)
+        return connection
+
+    def _cut_overdue(self) -> None:
+        """Cut the connections whose statement is past its time limit, and look again soon.
+
+        SECURITY: the connection is cut, the statement is not cancelled: a cancelled COMMIT that waits for its
+        synchronous standby would become visible without being safe.
+        """
+        loop = asyncio.get_running_loop()
+        for connection in self._connections:
+            if connection.deadline < loop.time():
+                connection.raw.terminate()
+        self._watch = loop.call_later(_WATCH_SECONDS, self._cut_overdue) if self._connections else None
 
     async def _connect_to_first(self) -> "asyncpg.Connection[Any]":
         """The first host's connection that can write; each host is tried a little after the one before it."""
@@ -304,6 +337,7 @@ class Database:
 
     def _release(self, connection: _Connection, error: BaseException | None = None) -> None:
         raw = connection.raw
+        connection.deadline = math.inf
         if error is not None and not _leaves_usable(error):
             if _is_unavailable(error):
                 self._epoch += 1
@@ -320,6 +354,7 @@ class Database:
 
     def _drop(self, connection: _Connection) -> None:
         self._open -= 1
+        self._connections.discard(connection)
         connection.raw.terminate()
         self._offer_place()
 

@@ -32,6 +32,7 @@ from wutang_auth.tokens import Tokens
 logger = logging.getLogger(__name__)
 
 _COUNTER_CONNECTIONS = 4
+_GC_THRESHOLD = (20_000, 20, 10)
 _KEYS_POLL = 2.0
 _PRUNE_INTERVAL = 600.0
 _PRUNE_BATCH = 1000
@@ -157,6 +158,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # what was made until here lives as long as the process: the collector need not look at it again
     gc.collect()
     gc.freeze()
+    # a request makes hardly any cycles: looking for them after every 700 objects is most of what the collector costs
+    gc.set_threshold(*_GC_THRESHOLD)
     try:
         yield
     finally:

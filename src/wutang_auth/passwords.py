@@ -1,6 +1,7 @@
 """Passwords: hashed and verified off the event loop, by a bounded number of threads with a bounded queue."""
 
 import asyncio
+import ctypes
 import logging
 import math
 import os
@@ -29,6 +30,8 @@ MAX_LENGTH = 1024  # code points
 _BCRYPT_BYTES = 72
 _NICENESS = 10
 _LONGEST_WAIT = 10.0
+_IDLE_SECONDS = 2.0
+_M_ARENA_MAX = -8  # malloc.h
 _FLOOR_MARGIN = 1.1
 _FLOOR_HALF_LIFE = 600.0
 _LONGEST_FLOOR = 4.0
@@ -71,7 +74,9 @@ class Passwords:
         self._queue_limit = queue
         self._running = 0
         self._queue: deque[asyncio.Future[None]] = deque()
+        _use_one_heap()
         self._threads = ThreadPoolExecutor(workers, "hash", initializer=_yield_to_the_event_loop)
+        self._idle: asyncio.TimerHandle | None = None
         self._costliest = 0.0
         self._longest = 0.0
         self._longest_at = time.monotonic()
@@ -114,6 +119,8 @@ class Passwords:
 
     def close(self) -> None:
         """Let the threads end; what still waits is dropped."""
+        if self._idle is not None:
+            self._idle.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -158,6 +165,15 @@ class Passwords:
                 turn.set_result(None)
                 return
         self._running -= 1
+        if self._running == 0:
+            if self._idle is not None:
+                self._idle.cancel()
+            self._idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._give_back_memory)
+
+    def _give_back_memory(self) -> None:
+        """Let the C library return what hashing took: it keeps 19 MiB for each thread otherwise."""
+        if self._running == 0:
+            self._threads.submit(_trim_heap)
 
 
 def _hash(password: str) -> str:
@@ -218,6 +234,17 @@ def _forms(password: str) -> set[str]:
 
 def _is_outdated(stored_hash: str) -> bool:
     return not stored_hash.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+def _use_one_heap() -> None:
+    """Let threads hash in the main heap; of the heaps that glibc would give them, malloc_trim leaves the top."""
+    with suppress(OSError, AttributeError):  # other C libraries have neither these functions nor the need
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+def _trim_heap() -> None:
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _yield_to_the_event_loop() -> None:

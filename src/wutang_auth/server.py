@@ -57,17 +57,14 @@ class Protocol(HttpToolsProtocol):
         elif self._bytes > _MAX_REQUEST:
             self.transport.close()  # it has its answer, and what it goes on sending is not read for ever
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, but no trailer."""
-        # SECURITY: a trailer is no header (RFC 9110 section 6.5.1); proxies check and replace headers only
-        if not self._head_is_complete:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:  # noqa: D102
         self._asks_for_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
         if not self._asks_for_upgrade:
             self._head_is_complete = True
             super().on_headers_complete()
+            # SECURITY: a trailer is no header (RFC 9110 section 6.5.1); proxies check and replace headers only. The
+            # request has its list by now, and what the parser still finds goes to another one
+            self.headers = []
 
     def on_message_complete(self) -> None:  # noqa: D102
         if not self._asks_for_upgrade:

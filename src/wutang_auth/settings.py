@@ -24,6 +24,13 @@ _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full
 _TARGETS = ("any", "primary", "standby", "read-write", "read-only", "prefer-standby")
 
 
+def _cores() -> int:
+    """The processors that this process may use, which in a container are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _postgresql_url(value: SecretStr) -> SecretStr:
     """What asyncpg would find wrong only when a request needs a connection."""
     url = value.get_secret_value()
@@ -125,7 +132,7 @@ class Settings(BaseSettings):
         86_400, ge=60, le=2_592_000, description="without an attempt for so long, counting begins anew"
     )
     hash_workers: int = Field(
-        default_factory=lambda: os.cpu_count() or 1,
+        default_factory=_cores,
         ge=1,
         le=256,
         description="threads that hash passwords; default: the cores",

@@ -22,6 +22,7 @@ Kind = Literal["access", "refresh"]
 _TYP: dict[Kind, str] = {"access": "at+jwt", "refresh": "rt+jwt"}  # RFC 9068 section 2.1, and ours likewise
 _KIND: dict[str, Kind] = {typ: kind for kind, typ in _TYP.items()}
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _COMPACT = re.compile(r"([A-Za-z0-9_-]{2,512})\.([A-Za-z0-9_-]{2,3072})\.([A-Za-z0-9_-]{2,1024})")
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}")
 _SESSION_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -116,15 +117,16 @@ class Tokens:
         now = int(self._clock())
         refresh_ttl = max(int(session_lifetime), 1)
         access_ttl = min(self._access_ttl, refresh_ttl)
+        jti = secrets.token_hex(32)
         common = {"iss": self._issuer, "sub": str(user_id), "sid": str(session_id), "gen": generation}
         times = {"iat": now, "nbf": now}
         access = {
             **common, **times, "aud": self._audience["access"], "client_id": self._client_id,
-            "exp": now + access_ttl, "jti": secrets.token_urlsafe(16), "scope": " ".join(scopes),
+            "exp": now + access_ttl, "jti": jti[:32], "scope": " ".join(scopes),
         }  # fmt: skip
         refresh = {
             **common, **times, "aud": self._audience["refresh"],
-            "exp": now + refresh_ttl, "jti": secrets.token_urlsafe(16),
+            "exp": now + refresh_ttl, "jti": jti[32:],
         }  # fmt: skip
         return TokenPair(_sign(ring, "access", access), access_ttl, _sign(ring, "refresh", refresh), refresh_ttl)
 
@@ -237,4 +239,4 @@ def _encode(value: bytes) -> str:
 
 
 def _encode_json(value: dict[str, Any]) -> str:
-    return _encode(json.dumps(value, separators=(",", ":")).encode())
+    return _encode(_ENCODER.encode(value).encode())

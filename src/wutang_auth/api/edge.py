@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -85,6 +86,8 @@ class Edge:
         self._app = app
         self._trusted_proxies = tuple(trusted_proxies)
         self._database_seconds = database_seconds
+        self._prefix = secrets.token_hex(4).encode()
+        self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -92,7 +95,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         head = _Head.of(scope)
-        request_id = head.request_id or secrets.token_hex(8).encode()
+        request_id = head.request_id or b"%s%08x" % (self._prefix, next(self._numbers))
         peer = scope["client"][0] if scope.get("client") else None
         address = client_address(peer, head.forwarded_for, self._trusted_proxies) if head.forwarded_for else peer
         patience.set(Patience(self._database_seconds))

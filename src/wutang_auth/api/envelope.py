@@ -113,7 +113,17 @@ def ok(
 ) -> Response:
     """The envelope of success."""
     body = data.__pydantic_serializer__.to_json(data) if isinstance(data, BaseModel) else to_json(data)
-    return Response(_OK_HEAD[language(request)] + body + b"}", status, media_type="application/json")
+    return _Json(_OK_HEAD[language(request)] + body + b"}", status)
+
+
+class _Json(Response):
+    """JSON that is bytes already: Starlette's own would look for what there is to encode."""
+
+    def __init__(self, body: bytes, status: int) -> None:
+        self.body = body
+        self.status_code = status
+        self.background = None
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
 
 
 def install(app: FastAPI, allowed_methods: Callable[[str], set[str]]) -> None:

@@ -20,6 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wutang_auth.api.envelope import answer
 
 _Resolve = Callable[[Request], Awaitable[Any]]
+_Step = tuple[Callable[..., Awaitable[Any]], str | None, list[tuple[str, int]]]
+"""A call, the name by which it wants the request, and the names by which it wants the results of earlier steps."""
 
 
 class Shortcut:
@@ -68,6 +70,24 @@ def _table(app: FastAPI) -> dict[tuple[str, str], _Resolve]:
 
 def _direct(dependant: Dependant) -> _Resolve | None:
     """The dependant's call with its dependencies resolved; None where it asks for more than the request."""
+    steps: list[_Step] = []
+    if not _plan(dependant, steps):
+        return None
+
+    async def resolve(request: Request) -> Any:
+        results: list[Any] = []
+        for call, request_name, needed in steps:
+            arguments: dict[str, Any] = {} if request_name is None else {request_name: request}
+            for name, position in needed:
+                arguments[name] = results[position]
+            results.append(await call(**arguments))
+        return results[-1]
+
+    return resolve
+
+
+def _plan(dependant: Dependant, steps: list[_Step]) -> bool:
+    """Append the calls that the dependant needs, itself last; False where it asks for more than the request."""
     asks_for_more = (
         dependant.path_params or dependant.query_params or dependant.header_params or dependant.cookie_params
         or dependant.body_params or dependant.http_connection_param_name or dependant.websocket_param_name
@@ -76,20 +96,14 @@ def _direct(dependant: Dependant) -> _Resolve | None:
     )  # fmt: skip
     call: Any = dependant.call
     if asks_for_more or not (inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__)):
-        return None
-    needed = [(sub.name, _direct(sub)) for sub in dependant.dependencies]
-    resolvers = [(name, resolve) for name, resolve in needed if name is not None and resolve is not None]
-    if len(resolvers) != len(needed):
-        return None
-    request_name = dependant.request_param_name
-
-    async def resolve(request: Request) -> Any:
-        arguments = {name: await resolver(request) for name, resolver in resolvers}
-        if request_name is not None:
-            arguments[request_name] = request
-        return await call(**arguments)
-
-    return resolve
+        return False
+    needed = []
+    for sub in dependant.dependencies:
+        if sub.name is None or not _plan(sub, steps):
+            return False
+        needed.append((sub.name, len(steps) - 1))
+    steps.append((call, dependant.request_param_name, needed))
+    return True
 
 
 def _depends_once(dependant: Dependant) -> bool:

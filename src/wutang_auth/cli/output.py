@@ -10,10 +10,6 @@ from typing import Any
 from uuid import UUID
 
 import typer
-from rich.cells import cell_len, set_cell_size
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from wutang_auth.keys import rfc3339
 from wutang_auth.repository import SessionRecord, UserRecord
@@ -42,6 +38,11 @@ def documents(values: Iterable[dict[str, Any]]) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table for people: fitted to the terminal, or in whole lines for a pipe and where rows are many."""
+    from rich.cells import cell_len, set_cell_size
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     remaining = iter(rows)
     first = [[_cell(value) for value in row] for row in islice(remaining, _FITTED_ROWS + 1)]
     if sys.stdout.isatty() and len(first) <= _FITTED_ROWS:

@@ -12,8 +12,6 @@ from types import TracebackType
 from typing import IO, Annotated, BinaryIO, Self, TextIO
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from wutang_auth.cli.output import document, say
 from wutang_auth.cli.target import DATA_DIR, AsJson, CommandError, DataDir, run, run_users
@@ -120,6 +118,9 @@ class _Progress:
     """A bar on a terminal; nothing elsewhere."""
 
     def __init__(self, source: BinaryIO) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
         self._source = source
         self._bar = Progress(
             SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),

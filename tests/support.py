@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -87,8 +88,12 @@ class Forge:
 
     def signature(self, signed: str) -> str:
         """The signature of this text."""
+        return encode_segment(self._sign(signed.encode()))
+
+    @cached_property
+    def _sign(self) -> Callable[[bytes], bytes]:
         algorithm = jwt.get_algorithm_by_name(self.key.alg)
-        return encode_segment(algorithm.sign(signed.encode(), algorithm.from_jwk(json.dumps(self.key.private_jwk()))))
+        return partial(algorithm.sign, key=algorithm.from_jwk(json.dumps(self.key.private_jwk())))
 
     def changed(self, token: str, header: dict[str, Any] = {}, **claims: Any) -> str:  # noqa: B006 -- never changed
         """A genuine token with other values, signed again; `...` leaves a member out."""

@@ -11,7 +11,8 @@ from sqlalchemy import text as sql
 
 from faults.proxy import Proxy
 from faults.stage import SetStage
-from wutang_auth.database import Database, Patience, Statement, _of_each_host, patience
+from wutang_auth.database import Database, Patience, Statement, patience
+from wutang_auth.database.hosts import of_each_host
 from wutang_auth.errors import DatabaseUnavailable
 
 ONE = Statement(select(sql("1")))
@@ -78,7 +79,7 @@ async def test_silent_host_keeps_nobody_from_the_next(stage: SetStage) -> None:
         database._epoch += 1
         begun = time.monotonic()
         await database.fetch(ONE)
-        assert database._urls[-1] == scene.primary.url().replace(host, f"127.0.0.1:{silent.port}")
+        assert database._hosts.urls[-1] == scene.primary.url().replace(host, f"127.0.0.1:{silent.port}")
         assert time.monotonic() - begun < 4
         await database.close()
 
@@ -128,4 +129,4 @@ async def test_connections_that_the_server_has_left_are_shared(stage: SetStage) 
     ],
 )
 def test_url_of_several_hosts_is_one_for_each(url: str, each: list[str]) -> None:
-    assert _of_each_host(url) == each
+    assert of_each_host(url) == each

@@ -1,57 +1,22 @@
-"""The way to PostgreSQL: connections with time limits, and statements compiled once."""
+"""Connections, a bounded number of them, each statement with a time limit."""
 
 import asyncio
 import math
-import re
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, quote, urlencode
 
 import asyncpg
-from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
-from sqlalchemy.sql.expression import ClauseElement
 
+from wutang_auth.database.failures import is_unavailable, leaves_usable, raise_translated
+from wutang_auth.database.hosts import Hosts
+from wutang_auth.database.statement import Statement
 from wutang_auth.errors import DatabaseUnavailable
 
-_DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
-
-# SQLSTATEs, or their classes, that say that this server cannot serve now and another attempt may succeed: connection,
-# read-only (a demoted primary), authorization, catalogue, rollback (deadlock, serialization), resources, object state,
-# operator intervention, system error, internal error; a result type that a migration changed; a table or column that
-# a migration has yet to make.
-_UNAVAILABLE = ("08", "25006", "28", "3D", "40", "53", "55", "57", "58", "XX", "0A000", "42P01", "42703")
-
-# Those of them that blame one statement or a want of connections, not the connection they came on: deadlock, resources,
-# object state, a missing table or column.
-_LEAVES_USABLE = ("40", "53", "55", "42")
-
-_HEAD_START = 0.25  # seconds that a host has before the next one is tried as well (RFC 8305 section 5)
 _WATCH_SECONDS = 0.1
 _FULL_SECONDS = 1.0  # for so long a server that took no more connections is not asked for another one
-
-
-class Statement:
-    """A SQLAlchemy expression, compiled once to the SQL of asyncpg and the order of its parameters."""
-
-    __slots__ = ("_constants", "_names", "sql")
-
-    def __init__(self, expression: ClauseElement) -> None:
-        compiled = expression.compile(dialect=_DIALECT)
-        self.sql = str(compiled)
-        self._names: tuple[str, ...] = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]  # SQLCompiler
-        self._constants: dict[str, Any] = {
-            name: bind.value
-            for name, bind in compiled.binds.items()  # type: ignore[attr-defined]  # likewise
-            if not bind.required
-        }
-
-    def arguments(self, given: dict[str, Any]) -> list[Any]:
-        """The given parameters and the expression's own constants, in the order of the SQL."""
-        constants = self._constants
-        return [given[name] if name in given else constants[name] for name in self._names]
 
 
 class Patience:
@@ -130,13 +95,16 @@ class Database:
         prepare: bool = True,
         server_settings: Mapping[str, str] = {},
     ) -> None:
-        self._urls = _of_each_host(url)
+        self._hosts = Hosts(
+            url,
+            statement_cache_size=100 if prepare else 0,
+            server_settings={"application_name": "wutang-auth", **server_settings},
+        )
         self._size = size
         self._connect_timeout = connect_timeout
         self._statement_timeout = statement_timeout
         self._pool_timeout = pool_timeout
         self._prepare = prepare
-        self._server_settings = {"application_name": "wutang-auth", **server_settings}
         self._connections: set[_Connection] = set()
         self._watch: asyncio.TimerHandle | None = None
         self._idle: list[_Connection] = []
@@ -160,7 +128,7 @@ class Database:
             connection.ensure_writable()
         except BaseException as error:
             self._release(connection, error)
-            _raise_translated(error)
+            raise_translated(error)
             raise
         finally:
             if request is not None:
@@ -195,7 +163,7 @@ class Database:
             yield connection.raw
         except BaseException as error:
             self._release(connection, error)
-            _raise_translated(error)
+            raise_translated(error)
             raise
         self._release(connection)
 
@@ -269,13 +237,13 @@ class Database:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(min(loop.time() + self._connect_timeout, deadline)):
-                raw = await self._connect_to_first()
+                raw = await self._hosts.connect()
         except BaseException as error:
             self._open -= 1
             if isinstance(error, asyncpg.TooManyConnectionsError):
                 self._full_until = loop.time() + _FULL_SECONDS
             self._offer_place()
-            _raise_translated(error)
+            raise_translated(error)
             raise
         connection = _Connection(raw, epoch)
         self._connections.add(connection)
@@ -295,40 +263,6 @@ class Database:
                 connection.raw.terminate()
         self._watch = loop.call_later(_WATCH_SECONDS, self._cut_overdue) if self._connections else None
 
-    async def _connect_to_first(self) -> "asyncpg.Connection[Any]":
-        """The first host's connection that can write; each host is tried a little after the one before it."""
-        hosts = iter(self._urls)
-        attempts: dict[asyncio.Task[asyncpg.Connection[Any]], str] = {}
-        failure: BaseException | None = None
-        try:
-            while True:
-                url = next(hosts, None)
-                if url is not None:
-                    attempts[asyncio.create_task(self._connect_to(url))] = url
-                elif not attempts:
-                    raise failure or asyncpg.ClientConfigurationError("the URL names no host")
-                limit = None if url is None else _HEAD_START
-                done, _ = await asyncio.wait(attempts, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-                for attempt in done:
-                    url = attempts.pop(attempt)
-                    if attempt.exception() is None:
-                        # the next one begins with this host
-                        self._urls = [url, *(other for other in self._urls if other != url)]
-                        return attempt.result()
-                    failure = failure or attempt.exception()
-        finally:
-            for attempt in attempts:
-                attempt.cancel()
-                attempt.add_done_callback(_discard)
-
-    async def _connect_to(self, url: str) -> "asyncpg.Connection[Any]":
-        return await asyncpg.connect(
-            url,
-            target_session_attrs="read-write",  # a standby would read what is not so any more
-            statement_cache_size=100 if self._prepare else 0,
-            server_settings=self._server_settings,
-        )
-
     def _has_place(self) -> bool:
         """Whether one more connection may be made."""
         if self._open >= self._size:
@@ -338,8 +272,8 @@ class Database:
     def _release(self, connection: _Connection, error: BaseException | None = None) -> None:
         raw = connection.raw
         connection.deadline = math.inf
-        if error is not None and not _leaves_usable(error):
-            if _is_unavailable(error):
+        if error is not None and not leaves_usable(error):
+            if is_unavailable(error):
                 self._epoch += 1
             self._drop(connection)
         elif connection.epoch != self._epoch or self._closed or raw.is_closed():
@@ -389,50 +323,3 @@ class Transaction:
 def _give_up(waiter: "asyncio.Future[_Connection | None]") -> None:
     if not waiter.done():
         waiter.set_exception(DatabaseUnavailable("no free connection in time"))
-
-
-def _leaves_usable(error: BaseException) -> bool:
-    """Whether the connection can serve the next request after this error."""
-    if isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(_LEAVES_USABLE):
-        return True
-    return not isinstance(error, asyncio.CancelledError) and not _is_unavailable(error)
-
-
-def _is_unavailable(error: BaseException) -> bool:
-    if isinstance(error, asyncpg.PostgresError):
-        return (error.sqlstate or "").startswith(_UNAVAILABLE)
-    return isinstance(error, OSError | TimeoutError | EOFError | asyncpg.InternalClientError) or (
-        # those that are also ValueError or TypeError blame the arguments or the URL
-        isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError | TypeError)
-    )
-
-
-def _raise_translated(error: BaseException) -> None:
-    """Raise the domain error for what a driver or the network raised, if it is one."""
-    if _is_unavailable(error):
-        raise DatabaseUnavailable(type(error).__name__) from error
-
-
-def _discard(attempt: "asyncio.Task[asyncpg.Connection[Any]]") -> None:
-    if not attempt.cancelled() and attempt.exception() is None:
-        attempt.result().terminate()
-
-
-def _of_each_host(url: str) -> list[str]:
-    """The URL for each of its hosts alone; they stand in its authority part or in its query."""
-    before, authority, after = re.fullmatch(r"(\w+://(?:[^/?#@]*@)?)([^/?#]*)(.*)", url, re.DOTALL).groups()  # type: ignore[union-attr]  # settings.py has looked
-    if "," in authority:
-        return [f"{before}{host}{after}" for host in authority.split(",")]
-    rest, _, query = after.partition("?")
-    given = dict(parse_qsl(query))
-    hosts = given.get("host", "").split(",")
-    if len(hosts) == 1:
-        return [url]
-    ports = given.pop("port", "").split(",")
-    if len(ports) == 1:
-        ports *= len(hosts)
-    urls = []
-    for host, port in zip(hosts, ports, strict=True):
-        one = {**given, "host": host, **({"port": port} if port else {})}
-        urls.append(f"{before}{authority}{rest}?{urlencode(one, quote_via=quote)}")
-    return urls

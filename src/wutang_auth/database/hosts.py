@@ -1,0 +1,79 @@
+"""Connecting to the one of several hosts that can write."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+import asyncpg
+
+_HEAD_START = 0.25  # seconds that a host has before the next one is tried as well (RFC 8305 section 5)
+
+
+class Hosts:
+    """The hosts of a URL, the one that served last first."""
+
+    def __init__(self, url: str, *, statement_cache_size: int, server_settings: Mapping[str, str]) -> None:
+        self.urls = of_each_host(url)
+        self._statement_cache_size = statement_cache_size
+        self._server_settings = dict(server_settings)
+
+    async def connect(self) -> "asyncpg.Connection[Any]":
+        """The first host's connection that can write; each host is tried a little after the one before it."""
+        hosts = iter(self.urls)
+        attempts: dict[asyncio.Task[asyncpg.Connection[Any]], str] = {}
+        failure: BaseException | None = None
+        try:
+            while True:
+                url = next(hosts, None)
+                if url is not None:
+                    attempts[asyncio.create_task(self._connect_to(url))] = url
+                elif not attempts:
+                    raise failure or asyncpg.ClientConfigurationError("the URL names no host")
+                limit = None if url is None else _HEAD_START
+                done, _ = await asyncio.wait(attempts, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+                for attempt in done:
+                    url = attempts.pop(attempt)
+                    if attempt.exception() is None:
+                        # the next one begins with this host
+                        self.urls = [url, *(other for other in self.urls if other != url)]
+                        return attempt.result()
+                    failure = failure or attempt.exception()
+        finally:
+            for attempt in attempts:
+                attempt.cancel()
+                attempt.add_done_callback(_discard)
+
+    async def _connect_to(self, url: str) -> "asyncpg.Connection[Any]":
+        return await asyncpg.connect(
+            url,
+            target_session_attrs="read-write",  # a standby would read what is not so any more
+            statement_cache_size=self._statement_cache_size,
+            server_settings=self._server_settings,
+        )
+
+
+def _discard(attempt: "asyncio.Task[asyncpg.Connection[Any]]") -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().terminate()
+
+
+def of_each_host(url: str) -> list[str]:
+    """The URL for each of its hosts alone; they stand in its authority part or in its query."""
+    before, authority, after = re.fullmatch(r"(\w+://(?:[^/?#@]*@)?)([^/?#]*)(.*)", url, re.DOTALL).groups()  # type: ignore[union-attr]  # settings.py has looked
+    if "," in authority:
+        return [f"{before}{host}{after}" for host in authority.split(",")]
+    rest, _, query = after.partition("?")
+    given = dict(parse_qsl(query))
+    hosts = given.get("host", "").split(",")
+    if len(hosts) == 1:
+        return [url]
+    ports = given.pop("port", "").split(",")
+    if len(ports) == 1:
+        ports *= len(hosts)
+    urls = []
+    for host, port in zip(hosts, ports, strict=True):
+        one = {**given, "host": host, **({"port": port} if port else {})}
+        urls.append(f"{before}{authority}{rest}?{urlencode(one, quote_via=quote)}")
+    return urls

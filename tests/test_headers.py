@@ -1,6 +1,7 @@
 """Headers, paths and queries that nobody should send."""
 
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import httpx
@@ -10,12 +11,15 @@ from support import (
     Instance,
     Login,
     add_and_log_in,
+    add_user,
     assert_refused,
+    log_in,
+    query,
     running,
     success,
     temporary_database,
 )
-from wutang_auth.settings import load
+from wutang_auth.settings import Settings, load
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +140,25 @@ async def test_request_id_that_could_forge_a_line_is_replaced(shared: tuple[Inst
 async def test_request_ids_differ(shared: tuple[Instance, Login]) -> None:
     answers = [await shared[0].client.get("/healthz") for _ in range(5)]
     assert len({answer.headers["x-request-id"] for answer in answers}) == 5
+
+
+# -- the client's address
+
+
+async def test_ipv4_client_of_a_socket_for_both_is_ipv4(settings: Settings) -> None:
+    """Then its network is trusted, and its session shows the address that everybody else sees."""
+    trusting = settings.model_copy(update={"trusted_proxies": (ip_network("10.0.0.0/8"),)})
+    await add_user(settings)
+    async with running(trusting) as instance:
+        transport = httpx.ASGITransport(instance.app, client=("::ffff:10.0.0.9", 4711))
+        async with httpx.AsyncClient(transport=transport, base_url="http://wutang.test") as client:
+            await log_in(client)
+            client.headers["X-Forwarded-For"] = "::ffff:203.0.113.7"
+            await log_in(client)
+            client.headers["X-Forwarded-For"] = "203.0.113.8, " + "10.0.0.1, " * 20 + "10.0.0.2"
+            await log_in(client)
+    rows = await query(settings, "SELECT ip FROM sessions ORDER BY created_at")
+    assert [row["ip"] for row in rows] == ["10.0.0.9", "203.0.113.7", "203.0.113.8"]
 
 
 # -- paths and queries

@@ -62,11 +62,14 @@ def integer(value: int) -> str:
 
 
 def short_rsa() -> bytes:
-    numbers = rsa.generate_private_key(public_exponent=65537, key_size=1024).private_numbers()
+    return with_own_kid("RS256", **rsa_members(1024))
+
+
+def rsa_members(bits: int) -> dict[str, str]:
+    numbers = rsa.generate_private_key(public_exponent=65537, key_size=bits).private_numbers()
     public = numbers.public_numbers
     parts = {"d": numbers.d, "p": numbers.p, "q": numbers.q, "dp": numbers.dmp1, "dq": numbers.dmq1, "qi": numbers.iqmp}
-    members = {name: integer(value) for name, value in {"n": public.n, "e": public.e, **parts}.items()}
-    return with_own_kid("RS256", **members)
+    return {name: integer(value) for name, value in {"n": public.n, "e": public.e, **parts}.items()}
 
 
 def of_another_curve() -> bytes:
@@ -137,6 +140,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "not base64url": (lambda: changed(d="a+b/c="), "key 1: its members must be base64url"),
     "a length that base64 cannot have": (lambda: changed(d="A"), "key 1: "),
     "RSA of 1024 bits": (short_rsa, "key 1: an RSA key must have at least 2048 bits"),
+    "RSA of 8192 bits": (lambda: with_own_kid("RS256", n=integer(2**8191 + 1)), "must have at most 4096 bits"),
     "RSA members mixed": (
         lambda: changed("RS256", d=RINGS["RS256"].keys[1].members["d"]),
         "key 1: its RSA members do not belong together",

@@ -228,6 +228,15 @@ async def test_access_token_does_not_outlive_its_session(start: Start) -> None:
     assert decode_segment(data["access_token"].split(".")[1])["exp"] <= time.time() + 100
 
 
+async def test_longest_names_and_most_scopes_fit_into_a_token(start: Start) -> None:
+    names = {"issuer": "颁" * 255, "audience": "众" * 255, "client_id": "客" * 255}
+    service = await start(**names)
+    scopes = [f"{number:03}".translate(str.maketrans("0123456789", "abcdefghij")) + "x" * 28 for number in range(32)]
+    login = await add_and_log_in(service, scopes=scopes)
+    assert success(await service.client.get("/api/auth/me", headers=login.headers))["scopes"] == scopes
+    token_pair(await service.client.put("/api/auth/refresh", headers=bearer(login.refresh_token)))
+
+
 @pytest.mark.parametrize("alg", ["ES256", "RS256"])
 async def test_access_token_verifies_with_other_libraries_from_the_jwks_alone(
     start: Start, tmp_path: Path, alg: Algorithm

@@ -300,6 +300,8 @@ def _check_strength(number: int, alg: Algorithm, members: dict[str, str]) -> Non
 def _check_rsa(number: int, values: dict[str, int]) -> None:
     if values["n"].bit_length() < 2048:  # RFC 7518 section 3.3
         raise KeyRingError(f"key {number}: an RSA key must have at least 2048 bits")
+    if values["n"].bit_length() > 4096:  # signing takes 10 ms, and the gate bounds signatures
+        raise KeyRingError(f"key {number}: an RSA key must have at most 4096 bits")
     public = rsa.RSAPublicNumbers(values["e"], values["n"])
     private = rsa.RSAPrivateNumbers(
         p=values["p"],

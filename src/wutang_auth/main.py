@@ -193,7 +193,7 @@ async def _follow_keys(path: Path, use: Callable[[KeyRing], None]) -> None:
             continue
         seen = found
         try:
-            ring = KeyRing.load(path)
+            ring = await asyncio.to_thread(KeyRing.load, path)  # checking RSA keys takes a while
         except KeyRingError as error:
             logger.error("the key ring in use stays: %s", error)
             continue

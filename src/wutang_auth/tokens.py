@@ -23,7 +23,7 @@ _TYP: dict[Kind, str] = {"access": "at+jwt", "refresh": "rt+jwt"}  # RFC 9068 se
 _KIND: dict[str, Kind] = {typ: kind for kind, typ in _TYP.items()}
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
-_COMPACT = re.compile(r"([A-Za-z0-9_-]{2,512})\.([A-Za-z0-9_-]{2,3072})\.([A-Za-z0-9_-]{2,1024})")
+_COMPACT = re.compile(r"([A-Za-z0-9_-]{2,512})\.([A-Za-z0-9_-]{2,8192})\.([A-Za-z0-9_-]{2,1024})")
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}")
 _SESSION_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SIGNATURE_SIZE = {"ES256": 64, "HS256": 32}  # RS256: the key's own

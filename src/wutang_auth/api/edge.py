@@ -25,6 +25,7 @@ _CONTENT_LENGTH = re.compile(rb"[0-9]{1,19}")
 _HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]{0,255}")
 _MAX_USER_AGENT = 255
 _MAX_HOPS = 32
+_MAX_KEPT = 256
 
 _SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -96,8 +97,7 @@ class Edge:
             return
         head = _Head.of(scope)
         request_id = head.request_id or b"%s%08x" % (self._prefix, next(self._numbers))
-        peer = scope["client"][0] if scope.get("client") else None
-        address = client_address(peer, head.forwarded_for, self._trusted_proxies) if head.forwarded_for else peer
+        address = self._address(scope, head.forwarded_for)
         patience.set(Patience(self._database_seconds))
         origin.set(Origin(request_id.decode(), address, _printable(head.user_agent)))
 
@@ -128,8 +128,17 @@ class Edge:
             if not started:
                 raise
 
+    def _address(self, scope: Scope, forwarded_for: bytes) -> str | None:
+        peer: str | None = scope["client"][0] if scope.get("client") else None
+        if peer is not None and peer.startswith("::ffff:"):  # IPv4, on a socket that listens for both
+            peer = _parsed_address(peer) or peer
+        if not forwarded_for or not self._trusted_proxies:
+            return peer
+        # SECURITY: what a client can make long is not kept
+        find = _known_address if len(forwarded_for) <= _MAX_KEPT else client_address
+        return find(peer, forwarded_for, self._trusted_proxies)
 
-@lru_cache(maxsize=4096)
+
 def client_address(peer: str | None, forwarded_for: bytes, trusted: tuple[Network, ...]) -> str | None:
     """Where a request comes from: the nearest address that is not one of our proxies.
 
@@ -146,6 +155,9 @@ def client_address(peer: str | None, forwarded_for: bytes, trusted: tuple[Networ
             break
         address = parsed
     return address
+
+
+_known_address = lru_cache(maxsize=4096)(client_address)
 
 
 def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:

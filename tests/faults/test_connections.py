@@ -112,6 +112,50 @@ async def test_connections_that_the_server_has_left_are_shared(stage: SetStage) 
     await database.close()
 
 
+async def test_pooler_that_refuses_settings_is_connected_without_them(stage: SetStage) -> None:
+    """As PgBouncer does, with the same answer."""
+    scene = await stage(instances=0)
+    refused = 0
+
+    async def pool(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal refused
+        startup = b""
+        while b"user" not in startup:
+            if startup:
+                writer.write(b"N")  # no TLS
+            size = await reader.readexactly(4)
+            startup = size + await reader.readexactly(int.from_bytes(size) - 4)
+        if b"synchronous_commit" in startup:
+            refused += 1
+            fields = b"SFATAL\0C08P01\0Munsupported startup parameter: synchronous_commit\0\0"
+            writer.write(b"E" + (len(fields) + 4).to_bytes(4) + fields)
+            writer.close()
+            return
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", scene.primary.port)
+        far_writer.write(startup)
+        await asyncio.wait(
+            [asyncio.ensure_future(copy(reader, far_writer)), asyncio.ensure_future(copy(far_reader, writer))]
+        )
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(65536):
+            writer.write(chunk)
+        writer.close()
+
+    async with await asyncio.start_server(pool, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = scene.primary.url().replace(f":{scene.primary.port}/", f":{port}/")
+        database = Database(url, server_settings={"synchronous_commit": "off"})
+        await database.fetch(ONE)
+        await asyncio.gather(*(database.fetch(ONE) for _ in range(4)))
+        assert refused > 0
+        refused = 0
+        database._epoch += 1
+        await database.fetch(ONE)
+        assert refused == 0
+        await database.close()
+
+
 @pytest.mark.parametrize(
     ("url", "each"),
     [

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 import asyncpg
 
+_ALWAYS_KNOWN = {"application_name"}
 _HEAD_START = 0.25  # seconds that a host has before the next one is tried as well (RFC 8305 section 5)
 
 
@@ -46,12 +47,20 @@ class Hosts:
                 attempt.add_done_callback(_discard)
 
     async def _connect_to(self, url: str) -> "asyncpg.Connection[Any]":
-        return await asyncpg.connect(
-            url,
-            target_session_attrs="read-write",  # a standby would read what is not so any more
-            statement_cache_size=self._statement_cache_size,
-            server_settings=self._server_settings,
-        )
+        settings = self._server_settings
+        try:
+            return await asyncpg.connect(
+                url,
+                target_session_attrs="read-write",  # a standby would read what is not so any more
+                statement_cache_size=self._statement_cache_size,
+                server_settings=settings,
+            )
+        except asyncpg.ProtocolViolationError:
+            if settings.keys() <= _ALWAYS_KNOWN:
+                raise
+            # a PgBouncer refuses what it does not know; these settings are there for speed, and it works without them
+            self._server_settings = {name: value for name, value in settings.items() if name in _ALWAYS_KNOWN}
+            return await self._connect_to(url)
 
 
 def _discard(attempt: "asyncio.Task[asyncpg.Connection[Any]]") -> None:

@@ -337,6 +337,27 @@ async def test_slow_requests_are_given_up_and_quick_ones_served_meanwhile(
             await assert_serves(server)
 
 
+async def test_clients_that_read_nothing_are_given_up(environment: dict[str, str], tmp_path: Path) -> None:
+    quick = "import wutang_auth.server as s; s._REQUEST_SECONDS = 1.0"
+    ask = b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n"
+    async with serving(environment, tmp_path / "log", prelude=quick) as server:
+        async with connected(server) as (reader, writer):
+            writer.write(ask)
+            size = len((await answer(reader)).body)
+        async with connected(server) as (reader, writer):
+            number = 64_000_000 // size
+            writer.write(ask * number)
+            await asyncio.sleep(3.5)
+            with suppress(ConnectionError):
+                assert len(await reader.read(-1)) < size * number
+        # whoever reads slowly, but reads, gets all of it
+        async with connected(server) as (reader, writer):
+            writer.write(ask * 40)
+            for _ in range(40):
+                assert len((await answer(reader)).body) == size
+                await asyncio.sleep(0.06)
+
+
 async def test_thousand_idle_connections_hurt_nobody(server: Process) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(1000):

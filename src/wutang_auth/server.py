@@ -39,10 +39,22 @@ class Protocol(HttpToolsProtocol):
     """How much of a request that is not complete has come."""
     _head_is_complete = False
     _asks_for_upgrade = False
+    _unread = 0
+    """How much of its answers the client had not read when this was looked at last."""
+    _unread_since = 0.0
 
     def connection_made(self, transport: Any) -> None:  # noqa: D102
         super().connection_made(transport)
         self.waiting_since = time.monotonic()
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether a request has been coming for too long, or its client has read nothing for too long."""
+        if self.waiting_since is not None and now - self.waiting_since > _REQUEST_SECONDS:
+            return True
+        unread = self.transport.get_write_buffer_size() if self.flow.write_paused else 0
+        if unread == 0 or unread != self._unread:
+            self._unread, self._unread_since = unread, now
+        return now - self._unread_since > _REQUEST_SECONDS
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
         if self.waiting_since is None:
@@ -132,8 +144,7 @@ class Server(uvicorn.Server):
             self.should_exit = True  # a worker does not outlive a killed supervisor
         if counter % 10 == 0:
             for connection in list(self.server_state.connections):
-                since = getattr(connection, "waiting_since", None)
-                if since is not None and now - since > _REQUEST_SECONDS:
+                if isinstance(connection, Protocol) and connection.is_overdue(now):
                     connection.transport.abort()
         return await super().on_tick(counter)
 

@@ -1,7 +1,10 @@
 """JSON that can be read in one way only: UTF-8, unique names, no NaN or Infinity (RFC 8259, RFC 7493)."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
+
+_MAX_DEPTH = 32
 
 
 def loads(text: bytes) -> Any:
@@ -11,9 +14,28 @@ def loads(text: bytes) -> Any:
         ValueError: not JSON, or ambiguous, or nested too deeply; the message shows nothing of the text.
     """
     try:
-        return _DECODER.decode(text.decode())
+        document = _DECODER.decode(text.decode())
     except (ValueError, RecursionError):
         raise ValueError("not strict JSON") from None
+    if text.count(b"[") + text.count(b"{") > _MAX_DEPTH:
+        _ensure_flat(document)
+    return document
+
+
+def _ensure_flat(document: Any) -> None:
+    # how deep the parser goes by itself depends on the version of Python
+    level = [document]
+    for _ in range(_MAX_DEPTH + 1):
+        level = [child for node in level for child in _children(node)]
+        if not level:
+            return
+    raise ValueError("not strict JSON")
+
+
+def _children(node: Any) -> Iterable[Any]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()
 
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class Stage:
     directory: Path
     exits: AsyncExitStack
     standby: Server | None = None
+    workers: int = 1
+    """Of all services together."""
     ports: list[int] = field(default_factory=list)
     services: dict[int, Process] = field(default_factory=dict)
     """By their ports."""
@@ -54,6 +56,8 @@ class Stage:
         log = self.directory / f"service-{port}-{time.monotonic_ns()}.log"
         arguments = ("--port", str(port), "--workers", str(workers))
         self.services[port] = await self.exits.enter_async_context(serving(self.environment, log, *arguments))
+        while log.read_text().count("Application startup complete") < workers:  # noqa: ASYNC110 -- likewise
+            await asyncio.sleep(0.02)
 
     async def probe(self, instance: int, path: str) -> tuple[int, float]:
         """The status of a request on a connection of its own (0: no answer), and how long it took."""
@@ -127,7 +131,7 @@ async def staged(
             **{f"WUTANG_{name.upper()}": str(value) for name, value in settings.items()},
         }
         exits = await stack.enter_async_context(AsyncExitStack())
-        stage = Stage(primary, network, environment, keys_file, directory, exits, standby)
+        stage = Stage(primary, network, environment, keys_file, directory, exits, standby, instances * workers)
         stage.ports = [free_port() for _ in range(instances)]
         for port in stage.ports:
             await stage.serve(port, workers)

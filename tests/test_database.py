@@ -17,6 +17,7 @@ from support import (
     Instance,
     Login,
     add_and_log_in,
+    add_user,
     administer,
     assert_refused,
     bearer,
@@ -229,6 +230,23 @@ async def test_database_that_was_gone_comes_back_without_a_restart(service: Inst
     await administer(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     success(await service.client.get("/api/auth/me", headers=login.headers))
     assert await ready(service) == (200, None)
+
+
+async def test_cost_of_stored_hashes_is_learnt_as_soon_as_the_database_is_there(
+    start: Start, settings: Settings
+) -> None:
+    """Otherwise the first refusals would tell apart accounts whose hash is from another system."""
+    await add_user(settings)
+    name = settings.database_url.get_secret_value().partition("?")[0].rpartition("/")[2]
+    await administer(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    passwords = (await start()).app.state.auth_service._passwords
+    await asyncio.sleep(0.2)
+    assert passwords._costliest == 0
+    await administer(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    deadline = time.monotonic() + 20
+    while passwords._costliest == 0:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
 
 
 async def test_read_only_server_is_503_and_left_by_itself(service: Instance) -> None:

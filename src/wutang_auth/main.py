@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 _COUNTER_CONNECTIONS = 4
 _GC_THRESHOLD = (20_000, 20, 10)
 _KEYS_POLL = 2.0
+_CALIBRATION_RETRY = 2.0
 _PRUNE_INTERVAL = 600.0
 _PRUNE_BATCH = 1000
 
@@ -222,5 +223,11 @@ async def _prune(sessions: SessionRepository, throttle: Throttle) -> None:
 
 
 async def _calibrate(service: AuthService) -> None:
-    with suppress(DatabaseUnavailable, Overloaded):
-        await service.calibrate()
+    """Learn what the stored hashes cost, as soon as the database is there."""
+    while True:
+        try:
+            await service.calibrate()
+        except (DatabaseUnavailable, Overloaded):
+            await asyncio.sleep(_CALIBRATION_RETRY)
+        else:
+            return

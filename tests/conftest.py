@@ -1,11 +1,13 @@
 """One PostgreSQL for the run, one database for each test."""
 
 import asyncio
+import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +21,7 @@ from wutang_auth.keys import KeyRing
 from wutang_auth.settings import Settings, load
 
 _GIVEN = "WUTANG_TEST_DATABASE_URL"
+_PREFIX = "wutang-test-"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if _GIVEN in os.environ:
         os.environ[SERVER] = os.environ[_GIVEN]
     else:
-        directory = tempfile.TemporaryDirectory(prefix="wutang-test-", dir=_memory())
+        directory = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=_memory())
         postgres = EmbeddedPostgres(Path(directory.name), durable=False, settings={"max_connections": "400"})
         postgres.start()
         config.add_cleanup(directory.cleanup)
@@ -46,8 +49,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def _memory() -> str | None:
     """A directory that is kept in memory, where there is one with room: a database is made there ten times as fast."""
     memory = Path("/dev/shm")
-    has_room = memory.is_dir() and shutil.disk_usage(memory).free > 2 * 2**30
-    return str(memory) if has_room and os.access(memory, os.W_OK) else None
+    if not (memory.is_dir() and os.access(memory, os.W_OK)):
+        return None
+    for left in memory.glob(f"{_PREFIX}*"):
+        _remove_if_left(left)
+    return str(memory) if shutil.disk_usage(memory).free > 2 * 2**30 else None
+
+
+def _remove_if_left(directory: Path) -> None:
+    """Remove what a killed run left, since memory is not disk."""
+    with suppress(OSError), (directory / "postgres.lock").open() as lock:
+        if time.time() - directory.stat().st_ctime > 60:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error while any process of its server lives
+            shutil.rmtree(directory)
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ class Load:
     async def recover(self, lifted: float) -> float:
         """Wait until all is well after the end of a fault; the seconds from there to the end of the last failure."""
         await self.serve()
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.5)
         failures = [done.ended for done in self.operations if done.outcome in ("unknown", "never")]
         return max(0.0, max(failures, default=lifted) - lifted)
 

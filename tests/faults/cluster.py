@@ -14,7 +14,8 @@ from pathlib import Path
 
 import asyncpg
 
-from wutang_auth.embedded import _Account, _binary_directories
+from wutang_auth.embedded.account import Account
+from wutang_auth.embedded.programs import binary_directories
 
 NAME = "wutang"
 _PROGRAMS = ("initdb", "postgres", "pg_basebackup")
@@ -40,7 +41,7 @@ class Server:
         self.port = free_port()
         self.settings = settings
         self.log = directory.with_name(f"{directory.name}.log")
-        self._account = _Account.choose(binaries(), directory.parent, directory)
+        self._account = Account.choose(binaries(), directory.parent, directory)
         self._process: asyncio.subprocess.Process | None = None
         self._frozen: Sequence[int] = ()
 
@@ -232,7 +233,7 @@ def free_port() -> int:
 
 def binaries() -> Path:
     """Where PostgreSQL's programs are, those for standbys included."""
-    for directory in _binary_directories():
+    for directory in binary_directories():
         if all(os.access(directory / program, os.X_OK) for program in _PROGRAMS):
             return directory
     raise AssertionError("There is no PostgreSQL with pg_basebackup on this machine")

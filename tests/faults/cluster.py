@@ -191,7 +191,7 @@ class Server:
             raise AssertionError(f"{command[0]} failed: {self.log.read_text()[-2000:]}")
 
     async def _spawn(self, program: str, *arguments: str) -> asyncio.subprocess.Process:
-        # it dies with this process, by SIGINT: embedded/server.py says how
+        # it dies with this process, by SIGINT: embedded/account.py says how
         command = self._account.command(str(binaries() / program), *arguments)
         environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
         with self.log.open("ab") as log:

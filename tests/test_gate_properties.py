@@ -55,9 +55,9 @@ def verdict(token: str) -> Claims | type[Exception]:
 
 
 def test_the_pair_itself_passes() -> None:
-    access = Claims("access", USER, SESSION, 3, NOW, NOW, NOW + 1000)
+    access = Claims("access", USER, SESSION, 3, NOW, NOW + 1000)
     assert verdict(PAIR.access_token) == access
-    assert verdict(PAIR.refresh_token) == Claims("refresh", USER, SESSION, 3, NOW, NOW, NOW + 1000)
+    assert verdict(PAIR.refresh_token) == Claims("refresh", USER, SESSION, 3, NOW, NOW + 1000)
 
 
 @quick
@@ -134,7 +134,7 @@ def test_signed_claims_pass_only_if_each_of_them_is_right(changes: dict[str, Any
         assert told is TokenInvalid
     else:
         sid = UUID(claims["sid"])
-        times = claims["iat"], claims["nbf"], claims["exp"]
+        times = max(claims["iat"], claims["nbf"]), claims["exp"]
         assert told == Claims("access", int(claims["sub"]), sid, claims["gen"], *times)
 
 

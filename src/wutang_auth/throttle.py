@@ -63,8 +63,7 @@ class Throttle:
 
     async def forgive(self, attempt: Attempt) -> None:
         """The password was right: clear the account, and do not count this attempt for the address."""
-        await self._attempts.remember(attempt.both)
-        await self._attempts.forgive(cleared=attempt.account, refunded=[attempt.address])
+        await self._attempts.forgive(refunded=[attempt.address], cleared=[attempt.account], remembered=attempt.both)
 
     async def refund(self, attempt: Attempt) -> None:
         """The password was not looked at: do not count this attempt at all."""

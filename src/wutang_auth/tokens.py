@@ -1,16 +1,17 @@
 """Tokens: issued for a session, and verified by the one strict gate."""
 
-import json
 import re
 import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Literal
 from uuid import UUID
 
 from jose import jwk
+from pydantic_core import to_json
 
 from wutang_auth import strict_json
 from wutang_auth.errors import TokenExpired, TokenInvalid
@@ -22,7 +23,6 @@ Kind = Literal["access", "refresh"]
 _TYP: dict[Kind, str] = {"access": "at+jwt", "refresh": "rt+jwt"}  # RFC 9068 section 2.1, and ours likewise
 _KIND: dict[str, Kind] = {typ: kind for kind, typ in _TYP.items()}
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _COMPACT = re.compile(r"([A-Za-z0-9_-]{2,512})\.([A-Za-z0-9_-]{2,8192})\.([A-Za-z0-9_-]{2,1024})")
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}")
 _SESSION_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -30,7 +30,7 @@ _SIGNATURE_SIZE = {"ES256": 64, "HS256": 32}  # RS256: the key's own
 _MAX_USER_ID = 2**63 - 1
 _MAX_GENERATION = 2**31 - 1
 _MAX_TIME = 2**53
-_CACHED_TOKENS = 8192
+_CACHED_TOKENS = 4096  # twice: see _Verified
 _CACHED_HEADERS = 64
 
 
@@ -42,10 +42,10 @@ class Claims:
     user_id: int
     session_id: UUID
     generation: int
-    issued_at: int
     not_before: int
+    """The later of `iat` and `nbf`, in seconds since the epoch."""
     expires_at: int
-    """Seconds since the epoch, as the two above."""
+    """Likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,37 @@ class _VerifyingKey:
         self.signature_size = _SIGNATURE_SIZE.get(alg)
 
 
+class _Verified:
+    """Access tokens whose signature and claims passed. Time is looked at each time, the session too.
+
+    Known by their digests, which are smaller and nobody's tokens. Two halves: when the recent one is full, the older
+    one goes, except for what was asked for meanwhile.
+    """
+
+    __slots__ = ("_older", "_recent")
+
+    def __init__(self) -> None:
+        self._recent: dict[bytes, Claims] = {}
+        self._older: dict[bytes, Claims] = {}
+
+    def get(self, digest: bytes) -> Claims | None:
+        claims = self._recent.get(digest)
+        if claims is None:
+            claims = self._older.get(digest)
+            if claims is not None:
+                self.add(digest, claims)
+        return claims
+
+    def add(self, digest: bytes, claims: Claims) -> None:
+        if len(self._recent) >= _CACHED_TOKENS:
+            self._older, self._recent = self._recent, {}
+        self._recent[digest] = claims
+
+    def discard(self, digest: bytes) -> None:
+        self._recent.pop(digest, None)
+        self._older.pop(digest, None)
+
+
 class _Ring:
     """A key ring made ready. A changed ring is a new object, so that nothing cached outlives its key."""
 
@@ -85,12 +116,11 @@ class _Ring:
                 self.sign: Callable[[bytes], bytes] = private.sign
         active = ring.active
         self.heads = {
-            kind: _encode_json({"alg": active.alg, "typ": typ, "kid": active.kid}) for kind, typ in _TYP.items()
+            kind: _encode(to_json({"alg": active.alg, "typ": typ, "kid": active.kid})) for kind, typ in _TYP.items()
         }
         self.headers: dict[str, tuple[_VerifyingKey, Kind]] = {}
         """Headers that passed, by their text."""
-        self.verified: dict[str, Claims] = {}
-        """Tokens whose signature and claims passed, by their text. Time is looked at each time, the session too."""
+        self.verified = _Verified()
 
 
 class Tokens:
@@ -138,23 +168,23 @@ class Tokens:
             TokenInvalid: anything else, foreseen or not.
         """
         ring = self._ring
-        claims = ring.verified.get(token)
+        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        claims = ring.verified.get(digest)
         if claims is None:
             try:
                 claims = self._verify(ring, token)
             except Exception as error:
                 # SECURITY: whatever breaks in here breaks for a token that must not pass
                 raise TokenInvalid from error
-            if len(ring.verified) >= _CACHED_TOKENS:
-                del ring.verified[next(iter(ring.verified))]
-            ring.verified[token] = claims
+            if claims.kind == "access":  # a refresh token is used once
+                ring.verified.add(digest, claims)
         if claims.kind not in accept:
             raise TokenInvalid
         now = self._clock()
-        if claims.issued_at > now + self._clock_skew or claims.not_before > now + self._clock_skew:
+        if claims.not_before > now + self._clock_skew:
             raise TokenInvalid
         if claims.expires_at <= now:
-            ring.verified.pop(token, None)
+            ring.verified.discard(digest)
             if claims.kind not in expired_ok:
                 raise TokenExpired
         return claims
@@ -182,14 +212,13 @@ class Tokens:
             _within(int(_matching(_USER_ID, claims["sub"])), _MAX_USER_ID),
             UUID(_matching(_SESSION_ID, claims["sid"])),
             _within(claims["gen"], _MAX_GENERATION),
-            _within(claims["iat"], _MAX_TIME),
-            _within(claims["nbf"], _MAX_TIME),
+            max(_within(claims["iat"], _MAX_TIME), _within(claims["nbf"], _MAX_TIME)),
             _within(claims["exp"], _MAX_TIME),
         )
 
 
 def _sign(ring: _Ring, kind: Kind, claims: dict[str, Any]) -> str:
-    signed = f"{ring.heads[kind]}.{_encode_json(claims)}"
+    signed = f"{ring.heads[kind]}.{_encode(to_json(claims))}"
     return f"{signed}.{_encode(ring.sign(signed.encode()))}"
 
 
@@ -236,7 +265,3 @@ def _decode(text: str) -> bytes:
 
 def _encode(value: bytes) -> str:
     return urlsafe_b64encode(value).rstrip(b"=").decode()
-
-
-def _encode_json(value: dict[str, Any]) -> str:
-    return _encode(_ENCODER.encode(value).encode())

@@ -1,5 +1,6 @@
 """The statements on `attempts`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,7 +21,6 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
-    update,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.elements import ColumnElement
@@ -127,41 +127,41 @@ class AttemptRepository:
         assert row is not None, "the statement always returns its row"  # noqa: S101 -- for the type checker
         return Admission(*row)
 
-    _REMEMBER = Statement(
+    _forgiven = func.unnest(bindparam("keys", type_=ARRAY(LargeBinary()))).column_valued("forgiven")
+    _is_remembered = col(Attempt.key) == bindparam("remembered", type_=LargeBinary())
+    _is_refunded = col(Attempt.key) == func.any(bindparam("refunded", type_=ARRAY(LargeBinary())))
+    _FORGIVE = Statement(
         insert(Attempt)
-        .values(key=bindparam("key"), attempts=0, failures=0, turn=0, last_at=_now, free_at=_now, succeeded_at=_now)
+        .from_select(
+            ["key", "attempts", "failures", "turn", "last_at", "free_at", "succeeded_at"],
+            select(
+                _forgiven, *[literal_column("0")] * 3, _now, _now,
+                case((_forgiven == bindparam("remembered", type_=LargeBinary()), _now)),
+            )
+            # locked in one order, so that two that succeed at once do not wait for each other in a circle
+            .order_by(_forgiven),
+        )
         .on_conflict_do_update(
             index_elements=[col(Attempt.key)],
-            set_={"attempts": 0, "failures": 0, "last_at": _now, "free_at": _now, "succeeded_at": _now},
+            set_={
+                "attempts": case((_is_refunded, func.greatest(col(Attempt.attempts) - 1, 0)), else_=0),
+                "failures": case((_is_refunded, func.greatest(col(Attempt.failures) - 1, 0)), else_=0),
+                "last_at": case((_is_remembered, _now), else_=col(Attempt.last_at)),
+                "free_at": _now,
+                "succeeded_at": case((_is_remembered, _now), else_=col(Attempt.succeeded_at)),
+            },
         )
-    )
+    )  # fmt: skip
 
-    async def remember(self, key: bytes) -> None:
-        """Keep in mind that this account succeeded from this address."""
-        await self._database.fetch(self._REMEMBER, key=key)
+    async def forgive(
+        self, *, refunded: list[bytes], cleared: Sequence[bytes] = (), remembered: bytes | None = None
+    ) -> None:
+        """Take back one attempt that was let through under each of some keys, and all of them under others.
 
-    # locked in one order, so that two that succeed at once do not wait for each other in a circle
-    _locked = (
-        select(col(Attempt.key))
-        .where(col(Attempt.key) == func.any(bindparam("keys", type_=ARRAY(LargeBinary()))))
-        .order_by(col(Attempt.key))
-        .with_for_update()
-        .cte("locked")
-    )
-    _is_cleared = col(Attempt.key) == bindparam("cleared", type_=LargeBinary())
-    _FORGIVE = Statement(
-        update(Attempt)
-        .where(col(Attempt.key).in_(select(_locked.c.key)))
-        .values(
-            attempts=case((_is_cleared, 0), else_=func.greatest(col(Attempt.attempts) - 1, 0)),
-            failures=case((_is_cleared, 0), else_=func.greatest(col(Attempt.failures) - 1, 0)),
-            free_at=_now,
-        )
-    )
-
-    async def forgive(self, *, refunded: list[bytes], cleared: bytes = b"") -> None:
-        """Take back one attempt that was let through under each key, and all under the one that is cleared."""
-        await self._database.fetch(self._FORGIVE, keys=[cleared, *refunded], cleared=cleared)
+        `remembered` is cleared too: the key of an account and the address from which it succeeded just now.
+        """
+        keys = [*refunded, *cleared] if remembered is None else [*refunded, *cleared, remembered]
+        await self._database.fetch(self._FORGIVE, keys=keys, refunded=refunded, remembered=remembered or b"")
 
     _old = (
         select(col(Attempt.key))

@@ -14,6 +14,7 @@ from wutang_auth.audit import origin
 from wutang_auth.settings import Settings
 
 _PLAIN = re.compile("[A-Za-z0-9_.,:@/+-]+")
+_ENCODER = json.JSONEncoder(default=str)
 
 
 def configure(settings: Settings) -> None:
@@ -57,7 +58,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["error"] = _error(record)
-        return json.dumps(line, default=str)
+        return _ENCODER.encode(line)
 
 
 class ConsoleFormatter(logging.Formatter):

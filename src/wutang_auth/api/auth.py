@@ -9,7 +9,16 @@ from starlette.responses import Response
 from wutang_auth.api.dependencies import AuthServiceDep, CurrentCaller, SessionId, Token, departure_noticed, parsed_body
 from wutang_auth.api.envelope import Envelope, ok
 from wutang_auth.api.openapi import refusals
-from wutang_auth.api.schemas import ChangePasswordBody, LoginBody, SessionBody, TokenPairBody, UserBody
+from wutang_auth.api.schemas import (
+    ChangePasswordBody,
+    LoginBody,
+    SessionBody,
+    TokenPairBody,
+    UserBody,
+    session_body,
+    token_pair_body,
+    user_body,
+)
 from wutang_auth.errors import InvalidCredentials, TooManyAttempts, WrongCurrentPassword
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
@@ -34,7 +43,7 @@ async def login(
     """
     async with departure_noticed(request):
         pair = await service.login(body.email, body.password)
-    return ok(request, TokenPairBody.of(pair))
+    return ok(request, token_pair_body(pair))
 
 
 @router.put(
@@ -53,7 +62,7 @@ async def refresh(request: Request, service: AuthServiceDep, token: Token) -> Re
     lost; later, it ends the session.
     """
     pair = await service.refresh(token)
-    return ok(request, TokenPairBody.of(pair))
+    return ok(request, token_pair_body(pair))
 
 
 @router.delete(
@@ -91,7 +100,7 @@ async def me(request: Request, caller: CurrentCaller) -> Response:
 
     获取通过身份验证的用户
     """
-    return ok(request, UserBody.of(caller.user))
+    return ok(request, user_body(caller.user))
 
 
 @router.get(
@@ -106,7 +115,7 @@ async def list_sessions(request: Request, service: AuthServiceDep, caller: Curre
     当前用户的会话列表
     """
     sessions = await service.list_sessions(caller)
-    return ok(request, [SessionBody.of(session, caller.session_id) for session in sessions])
+    return ok(request, [session_body(session, caller.session_id) for session in sessions])
 
 
 @router.delete(

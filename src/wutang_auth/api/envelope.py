@@ -109,11 +109,10 @@ _OK_HEAD: dict[Language, bytes] = {
 
 
 def ok(
-    request: Request, data: BaseModel | Sequence[BaseModel] | Mapping[str, str] | None = None, status: int = 200
+    request: Request, data: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None, status: int = 200
 ) -> Response:
     """The envelope of success."""
-    body = data.__pydantic_serializer__.to_json(data) if isinstance(data, BaseModel) else to_json(data)
-    return _Json(_OK_HEAD[language(request)] + body + b"}", status)
+    return _Json(_OK_HEAD[language(request)] + to_json(data) + b"}", status)
 
 
 class _Json(Response):

@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
 
 from wutang_auth import names, passwords, scopes
 from wutang_auth.emails import MAX_LENGTH, parse_email
@@ -185,92 +186,103 @@ class UpdateUserBody(RequestBody):
         )
 
 
-class TokenPairBody(BaseModel):
+# What is sent is made here and needs no validation: dictionaries, which pydantic-core writes as they are.
+
+
+class TokenPairBody(TypedDict):
     """Two tokens of one session."""
 
-    access_token: str = Field(
-        description="a JWT (RFC 9068), for `Authorization: Bearer`",
-        examples=["eyJ0eXAiOiJhdCtqd3QifQ.e30.c2lnbmF0dXJl"],
-    )
+    access_token: Annotated[
+        str,
+        Field(
+            description="a JWT (RFC 9068), for `Authorization: Bearer`",
+            examples=["eyJ0eXAiOiJhdCtqd3QifQ.e30.c2lnbmF0dXJl"],
+        ),
+    ]
     token_type: Literal["bearer"]
-    expires_in: int = Field(description="seconds until the access token expires", examples=[3600])
-    refresh_token: str = Field(
-        description="a JWT that only `PUT /api/auth/refresh` and logout take",
-        examples=["eyJ0eXAiOiJydCtqd3QifQ.e30.c2lnbmF0dXJl"],
-    )
-    refresh_expires_in: int = Field(description="seconds until the session ends", examples=[1209600])
-
-    @classmethod
-    def of(cls, pair: TokenPair) -> "TokenPairBody":
-        """As it is sent."""
-        return cls.model_construct(
-            access_token=pair.access_token,
-            token_type="bearer",  # noqa: S106 -- RFC 6750's name, no secret
-            expires_in=pair.expires_in,
-            refresh_token=pair.refresh_token,
-            refresh_expires_in=pair.refresh_expires_in,
-        )
+    expires_in: Annotated[int, Field(description="seconds until the access token expires", examples=[3600])]
+    refresh_token: Annotated[
+        str,
+        Field(
+            description="a JWT that only `PUT /api/auth/refresh` and logout take",
+            examples=["eyJ0eXAiOiJydCtqd3QifQ.e30.c2lnbmF0dXJl"],
+        ),
+    ]
+    refresh_expires_in: Annotated[int, Field(description="seconds until the session ends", examples=[1209600])]
 
 
-class UserBody(BaseModel):
+def token_pair_body(pair: TokenPair) -> TokenPairBody:
+    """A pair as it is sent."""
+    return {
+        "access_token": pair.access_token,
+        "token_type": "bearer",
+        "expires_in": pair.expires_in,
+        "refresh_token": pair.refresh_token,
+        "refresh_expires_in": pair.refresh_expires_in,
+    }
+
+
+class UserBody(TypedDict):
     """A user."""
 
-    id: int = Field(examples=[1])
-    name: str = Field(examples=["Demo"])
-    email: str = Field(examples=["demo@wutang.example"])
+    id: Annotated[int, Field(examples=[1])]
+    name: Annotated[str, Field(examples=["Demo"])]
+    email: Annotated[str, Field(examples=["demo@wutang.example"])]
     email_verified_at: Moment | None
-    scopes: list[str] = Field(description="what the user may do", examples=[["users:read"]])
-    disabled: bool = Field(description="a disabled user cannot log in", examples=[False])
+    scopes: Annotated[list[str], Field(description="what the user may do", examples=[["users:read"]])]
+    disabled: Annotated[bool, Field(description="a disabled user cannot log in", examples=[False])]
     created_at: Moment
     updated_at: Moment
 
-    @classmethod
-    def of(cls, user: UserRecord) -> "UserBody":
-        """As it is sent."""
-        return cls.model_construct(
-            id=user.id,
-            name=user.name,
-            email=user.email,
-            email_verified_at=user.email_verified_at,
-            scopes=user.scopes,
-            disabled=user.disabled_at is not None,
-            created_at=user.created_at,
-            updated_at=user.updated_at,
-        )
+
+def user_body(user: UserRecord) -> UserBody:
+    """A user as it is sent."""
+    return {
+        "id": user.id,
+        "name": user.name,
+        "email": user.email,
+        "email_verified_at": user.email_verified_at,
+        "scopes": user.scopes,
+        "disabled": user.disabled_at is not None,
+        "created_at": user.created_at,
+        "updated_at": user.updated_at,
+    }
 
 
-class UserPageBody(BaseModel):
+class UserPageBody(TypedDict):
     """Some users in the order of their ids."""
 
     items: list[UserBody]
-    next: int | None = Field(description="send it as `after` to get the next page; null at the end", examples=[51])
-
-    @classmethod
-    def of(cls, page: UserPage) -> "UserPageBody":
-        """As it is sent."""
-        return cls.model_construct(items=[UserBody.of(user) for user in page.users], next=page.next)
+    next: Annotated[
+        int | None, Field(description="send it as `after` to get the next page; null at the end", examples=[51])
+    ]
 
 
-class SessionBody(BaseModel):
+def user_page_body(page: UserPage) -> UserPageBody:
+    """A page as it is sent."""
+    return {"items": [user_body(user) for user in page.users], "next": page.next}
+
+
+class SessionBody(TypedDict):
     """A session of the caller's."""
 
-    id: UUID = Field(examples=["8d9a1c9e-2f0e-4a6b-9c4d-5b8f0d3e7a61"])
+    id: Annotated[UUID, Field(examples=["8d9a1c9e-2f0e-4a6b-9c4d-5b8f0d3e7a61"])]
     created_at: Moment
     refreshed_at: Moment
     expires_at: Moment
-    ip: str | None = Field(description="the address that logged in", examples=["192.0.2.7"])
-    user_agent: str | None = Field(description="the program that logged in", examples=["Mozilla/5.0"])
-    current: bool = Field(description="whether it is the one that asks", examples=[True])
+    ip: Annotated[str | None, Field(description="the address that logged in", examples=["192.0.2.7"])]
+    user_agent: Annotated[str | None, Field(description="the program that logged in", examples=["Mozilla/5.0"])]
+    current: Annotated[bool, Field(description="whether it is the one that asks", examples=[True])]
 
-    @classmethod
-    def of(cls, session: SessionRecord, current: UUID) -> "SessionBody":
-        """As it is sent."""
-        return cls.model_construct(
-            id=session.id,
-            created_at=session.created_at,
-            refreshed_at=session.rotated_at,
-            expires_at=session.expires_at,
-            ip=session.ip,
-            user_agent=session.user_agent,
-            current=session.id == current,
-        )
+
+def session_body(session: SessionRecord, current: UUID) -> SessionBody:
+    """A session as it is sent to the bearer of a token of the current one."""
+    return {
+        "id": session.id,
+        "created_at": session.created_at,
+        "refreshed_at": session.rotated_at,
+        "expires_at": session.expires_at,
+        "ip": session.ip,
+        "user_agent": session.user_agent,
+        "current": session.id == current,
+    }

@@ -10,7 +10,15 @@ from starlette.responses import Response
 from wutang_auth.api.dependencies import UserId, UserServiceDep, parsed_body, require_scope
 from wutang_auth.api.envelope import Envelope, ok
 from wutang_auth.api.openapi import refusals
-from wutang_auth.api.schemas import CreateUserBody, Email, UpdateUserBody, UserBody, UserPageBody
+from wutang_auth.api.schemas import (
+    CreateUserBody,
+    Email,
+    UpdateUserBody,
+    UserBody,
+    UserPageBody,
+    user_body,
+    user_page_body,
+)
 from wutang_auth.errors import EmailTaken, ScopeNotHeld, SelfLockout
 from wutang_auth.service import Caller
 
@@ -38,7 +46,7 @@ async def list_users(
     In the order of their ids, so that users who are added meanwhile move nobody to another page.
     """
     page = await service.list_users(after=after, limit=limit, email=email)
-    return ok(request, UserPageBody.of(page))
+    return ok(request, user_page_body(page))
 
 
 @router.post(
@@ -60,7 +68,7 @@ async def create_user(
     创建用户
     """
     user = await service.create_user(caller, body.new_user())
-    return ok(request, UserBody.of(user), 201)
+    return ok(request, user_body(user), 201)
 
 
 @router.get(
@@ -74,7 +82,7 @@ async def get_user(request: Request, service: UserServiceDep, _caller: Reader, u
 
     查询用户
     """
-    return ok(request, UserBody.of(await service.get_user(user_id)))
+    return ok(request, user_body(await service.get_user(user_id)))
 
 
 @router.patch(
@@ -100,7 +108,7 @@ async def update_user(
     those who have all of its scopes.
     """
     user = await service.update_user(caller, user_id, body.change(), password=body.password)
-    return ok(request, UserBody.of(user))
+    return ok(request, user_body(user))
 
 
 @router.delete(

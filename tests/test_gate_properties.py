@@ -15,7 +15,7 @@ from support import Forge, Instance, decode_segment, encode_segment, running, te
 from wutang_auth.errors import TokenExpired, TokenInvalid
 from wutang_auth.keys import KeyRing
 from wutang_auth.settings import load
-from wutang_auth.tokens import Claims, Tokens
+from wutang_auth.tokens import Claims, Tokens, _Verified
 
 NOW = 1_800_000_000
 USER = 42
@@ -217,6 +217,17 @@ def test_more_tokens_than_are_remembered_all_pass() -> None:
     ]
     for token in (*issued, *issued[:100]):
         gate.verify(token)
+
+
+def test_a_bounded_number_of_tokens_is_remembered_and_those_in_use_stay() -> None:
+    remembered, claims = _Verified(), TOKENS.verify(PAIR.access_token)
+    remembered.add(b"in use", claims)
+    for number in range(20_000):
+        remembered.add(number.to_bytes(8), claims)
+        if number % 1000 == 0:
+            assert remembered.get(b"in use") is claims
+    assert remembered.get((0).to_bytes(8)) is None
+    assert sum(remembered.get(number.to_bytes(8)) is not None for number in range(20_000)) <= 8192
 
 
 @pytest.fixture(scope="module")

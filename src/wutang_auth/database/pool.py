@@ -258,9 +258,11 @@ class Database:
         synchronous standby would become visible without being safe.
         """
         loop = asyncio.get_running_loop()
-        for connection in self._connections:
-            if connection.deadline < loop.time():
-                connection.raw.terminate()
+        now = loop.time()
+        if len(self._idle) < len(self._connections):
+            for connection in self._connections:
+                if connection.deadline < now:
+                    connection.raw.terminate()
         self._watch = loop.call_later(_WATCH_SECONDS, self._cut_overdue) if self._connections else None
 
     def _has_place(self) -> bool:

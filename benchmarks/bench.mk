@@ -4,10 +4,13 @@
 # .venv has the peers, of which one asks for an older SQLAlchemy, and what measures them. The wheel is in that one too,
 # for its embedded PostgreSQL, which needs the standard library only.
 
-.PHONY: bench bench-growth bench-lock wrk
+.PHONY: bench bench-growth bench-costs bench-lock wrk
 
 bench-growth: benchmarks/.venv/installed wrk
 	benchmarks/.venv/bin/python benchmarks/growth.py $(ARGS)
+
+bench-costs: benchmarks/.venv/installed wrk
+	benchmarks/.venv/bin/python benchmarks/costs.py $(ARGS)
 
 wrk:
 	@command -v wrk >/dev/null \

@@ -108,7 +108,6 @@ def sizes(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str, 
         where.execute("postgres", "CHECKPOINT")
         for server in servers:
             stack.callback(server.stop)
-            server.start()
         found = rounds(servers, ("me", "fresh", "refresh"), options)
     return {
         server.contender.label: {
@@ -122,10 +121,14 @@ def sizes(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str, 
 def rounds(
     servers: Sequence[Server], names: Sequence[str], options: argparse.Namespace
 ) -> dict[tuple[str, str], list[Outcome]]:
-    """Ask the servers in turns; the first turn of each is to warm up."""
+    """Ask the servers in turns, in each round another process of each; the first round is to warm up."""
     found: dict[tuple[str, str], list[Outcome]] = {}
-    for name in names:
-        for number in range(options.rounds + 1):
+    for number in range(options.rounds + 1):
+        for server in servers:
+            server.stop()
+            server.start()
+            ask(server, "me", 0, max(options.seconds // 3, 1))
+        for name in names:
             for server in servers:
                 outcome = ask(server, name, number, options.seconds)
                 if number:
@@ -248,7 +251,6 @@ def workers(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str
             )
             server = where.server(contender, *everywhere)
             stack.callback(server.stop)
-            server.start()
             servers.append(server)
         found = rounds(servers, ("me", "static"), options)
     return {

@@ -108,10 +108,8 @@ def goals(results: dict[str, Any]) -> list[dict[str, Any]]:
             found.append({**_goal(goal.what, f"≥ {goal.least:g}", value, value >= goal.least), "by_cpu": by_cpu})
     service = results["contenders"].get(SERVICE)
     if service:
-        start = median(service["starts"])
-        found.append(
-            _goal("memory after the run, MB", f"≤ {MOST_MEMORY:g}", service["memory"], service["memory"] <= MOST_MEMORY)
-        )
+        memory, start = median(service["memories"]), median(service["starts"])
+        found.append(_goal("memory after the run, MB", f"≤ {MOST_MEMORY:g}", memory, memory <= MOST_MEMORY))
         found.append(_goal("start to the first 200, s", f"≤ {LONGEST_START:g}", start, start <= LONGEST_START))
     return found
 
@@ -179,7 +177,7 @@ def document(results: dict[str, Any]) -> str:
             )
             parts += [f"## {name}", table(head, rows)]
     rows = [
-        (contender["label"], f"{contender['memory']:.0f}", f"{median(contender['starts']):.2f}")
+        (contender["label"], f"{median(contender['memories']):.0f}", f"{median(contender['starts']):.2f}")
         for contender in contenders.values()
     ]
     parts += [

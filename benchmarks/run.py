@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -57,7 +57,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5, help="of load, for each contender in each round")
     parser.add_argument("--users", type=int, default=100_000)
-    parser.add_argument("--starts", type=int, default=3, help="cold starts of each contender")
     parser.add_argument("--only", nargs="+", choices=[contender.name for contender in ALL], help="these contenders")
     parser.add_argument("--measures", nargs="+", choices=MEASURES, default=MEASURES, help="only these")
     parser.add_argument(
@@ -67,46 +66,47 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     partial = options.quick or options.only is not None or set(options.measures) != set(MEASURES)
     if options.quick:
-        options.rounds, options.seconds, options.users, options.starts = 1, 2, 5000, 1
+        options.rounds, options.seconds, options.users = 1, 2, 5000
     options.out = options.out or (Path(tempfile.mkdtemp(prefix="wutang-bench-results-")) if partial else HERE)
     options.contenders = [contender for contender in ALL if options.only is None or contender.name in options.only]
     return options
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found about one contender: in each round another process of it."""
+
+    starts: list[float] = field(default_factory=list)
+    memories: list[float] = field(default_factory=list)
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
+
+
 def measure(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str, object]:
-    """Fill, start, ask in turns, and stop."""
+    """Fill, then in each round: start, ask in turns, and stop."""
     fill(where, options)
     argon2 = Argon2(where.password_hash, cores.server)
-    with ExitStack() as stack:
-        servers: list[Server] = []
-        starts: dict[str, list[float]] = {}
-        for contender in options.contenders:
-            server = where.server(contender, cores.server)
-            stack.callback(server.stop)
-            starts[contender.name] = []
-            for number in range(options.starts):
-                if number:
-                    server.stop()
-                starts[contender.name].append(server.start())
-            servers.append(server)
-            say(f"started {contender.label}: first 200 after {report.median(starts[contender.name]):.2f} s")
-        outcomes: dict[str, dict[str, list[Outcome]]] = {contender.name: {} for contender in options.contenders}
-        memories: dict[str, float] = {}
-        for name in options.measures:
-            asked = [server for server in servers if can(server.contender, name)]
-            for server in asked:
-                ask(server, name, 0, max(options.seconds // 3, 1))  # to warm up
-            for number in range(1, options.rounds + 1):
+    servers = [where.server(contender, cores.server) for contender in options.contenders]
+    found = {server.contender.name: Found() for server in servers}
+    for number in range(1, options.rounds + 1):
+        with ExitStack() as stack:
+            for server in servers:
+                stack.callback(server.stop)
+                start = server.start()
+                found[server.contender.name].starts.append(start)
+                say(f"round {number}/{options.rounds}: started {server.contender.label}: first 200 after {start:.2f} s")
+            for name in options.measures:
+                asked = [server for server in servers if can(server.contender, name)]
                 turn = number % len(asked)
                 for server in asked[turn:] + asked[:turn]:
+                    ask(server, name, options.rounds + number, max(options.seconds // 3, 1))  # to warm up
                     outcome = ask(server, name, number, options.seconds)
-                    outcomes[server.contender.name].setdefault(name, []).append(outcome)
+                    found[server.contender.name].outcomes.setdefault(name, []).append(outcome)
                     say(f"{name} {number}/{options.rounds} {server.contender.label}: {describe(outcome)}")
                 if name == "login":
                     argon2.verify(options.seconds)
                     say(f"{name} {number}/{options.rounds} argon2id alone: {argon2.rates[-1]:.1f}/s")
-        for server in servers:
-            memories[server.contender.name] = server.memory()
+            for server in servers:
+                found[server.contender.name].memories.append(server.memory())
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "command": " ".join(["make bench", *([f'ARGS="{" ".join(sys.argv[1:])}"'] if sys.argv[1:] else [])]),
@@ -122,10 +122,11 @@ def measure(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str
             contender.name: {
                 "label": contender.label,
                 "signs": contender.signs,
-                "starts": starts[contender.name],
-                "memory": memories[contender.name],
+                "starts": found[contender.name].starts,
+                "memories": found[contender.name].memories,
                 "measures": {
-                    name: [asdict(outcome) for outcome in found] for name, found in outcomes[contender.name].items()
+                    name: [asdict(outcome) for outcome in outcomes]
+                    for name, outcomes in found[contender.name].outcomes.items()
                 },
             }
             for contender in options.contenders
@@ -136,7 +137,7 @@ def measure(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str
 def fill(where: Stage, options: argparse.Namespace) -> None:
     """Make every contender's database; the limit works on a copy of the service's."""
     service = ALL[0]
-    asked_often, refreshed = min(4000, options.users // 2), CHAINS * (options.rounds + 1)
+    asked_often, refreshed = min(4000, options.users // 2), CHAINS * (2 * options.rounds + 1)
     for contender in dict.fromkeys((service, *options.contenders)):
         begin = time.monotonic()
         if contender.script:
@@ -168,7 +169,7 @@ def can(contender: Contender, name: str) -> bool:
 
 
 def ask(server: Server, name: str, number: int, seconds: int) -> Outcome:
-    """One turn of one contender; turn 0 is to warm up."""
+    """One turn of one contender. Turns that refresh need a number of their own, and so sessions of their own."""
     contender, directory = server.contender, server.directory
     if name == "me":
         what = Load("GET", contender.me, lines=directory / "access.txt")

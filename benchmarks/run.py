@@ -182,7 +182,7 @@ def ask(server: Server, name: str, number: int, seconds: int) -> Outcome:
         )  # fmt: skip
     elif name == "login":
         kind = "application/json" if contender.login_body.startswith("{") else "application/x-www-form-urlencoded"
-        what = Load("POST", contender.login, lines=directory / "login.txt", content_type=kind, connections=4)
+        what = Load("POST", contender.login, lines=directory / "login.txt", content_type=kind, connections=8)
     else:
         what = Load("GET", contender.static)
     outcome = load.run(what, server.port, server.pid, seconds)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from itertools import chain, islice
@@ -12,7 +12,7 @@ from uuid import UUID
 import typer
 
 from wutang_auth.keys import rfc3339
-from wutang_auth.repository import SessionRecord, UserRecord
+from wutang_auth.repository import SessionRecord
 
 _FITTED_ROWS = 500
 
@@ -27,7 +27,7 @@ def document(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=_plain))
 
 
-def documents(values: Iterable[dict[str, Any]]) -> None:
+def documents(values: Iterable[Mapping[str, object]]) -> None:
     """One JSON array, each value on a line of its own."""
     separator = "["
     for value in values:
@@ -55,20 +55,6 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     for row in chain([list(columns)], first, ([_cell(value) for value in row] for row in remaining)):
         cells = (set_cell_size(cell, max(width, cell_len(cell))) for cell, width in zip(row, widths, strict=True))
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
-
-
-def user_document(user: UserRecord) -> dict[str, Any]:
-    """A user as the API shows one."""
-    return {
-        "id": user.id,
-        "name": user.name,
-        "email": user.email,
-        "email_verified_at": user.email_verified_at,
-        "scopes": user.scopes,
-        "disabled": user.disabled_at is not None,
-        "created_at": user.created_at,
-        "updated_at": user.updated_at,
-    }
 
 
 def session_document(session: SessionRecord) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from wutang_auth.api.schemas import user_body
 from wutang_auth.cli import transfer
-from wutang_auth.cli.output import document, documents, say, table, user_document
+from wutang_auth.cli.output import document, documents, say, table
 from wutang_auth.cli.target import DATA_DIR, AsJson, CommandError, DataDir, run_users
 from wutang_auth.emails import parse_email
 from wutang_auth.names import parse_name
@@ -57,7 +58,7 @@ def list_(*, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
 
     users = run_users(data_dir, work)
     if as_json:
-        documents(map(user_document, users))
+        documents(map(user_body, users))
     else:
         _show(users)
 
@@ -68,7 +69,7 @@ def show(email: Email, *, as_json: AsJson = False, data_dir: DataDir = DATA_DIR)
     address = parsed_email(email)
     user = run_users(data_dir, lambda service: service.find_user(address))
     if as_json:
-        document(user_document(user))
+        document(user_body(user))
     else:
         _show([user])
 
@@ -212,7 +213,7 @@ def _parsed_scopes(scopes: list[str]) -> list[str]:
 
 def _tell(user: UserRecord, what: str, *, as_json: bool) -> None:
     if as_json:
-        document(user_document(user))
+        document(user_body(user))
     else:
         say(f"{what} user {user.id}, {user.email}")
 

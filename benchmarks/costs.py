@@ -30,7 +30,6 @@ SERVICE = ALL[0]
 WITHOUT_HASHING = replace(
     SERVICE, name="without-hashing", label="without hashing", command="python without_hashing.py serve --port PORT"
 )
-TICKS = os.sysconf("SC_CLK_TCK")
 SHOWN = 8  # packages
 PAUSE = 4  # seconds, until the service gives back what hashing took
 IMPORTS = """
@@ -134,25 +133,16 @@ def measure(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str
 
 def login(server: Server, number: int, seconds: int) -> dict[str, float]:
     """Milliseconds of processor time for one login: of the event loop's thread, the first one, and of the others."""
-    before = times(server)
+    before = machine.thread_seconds(server.pid)
     outcome = ask(server, "login", number, seconds)
-    used = {thread: total - before.get(thread, 0.0) for thread, total in times(server).items()}
+    used = {thread: total - before.get(thread, 0.0) for thread, total in machine.thread_seconds(server.pid).items()}
     loop = used.pop(server.pid)
     return {"loop": 1000 * loop / outcome.requests, "hashing": 1000 * sum(used.values()) / outcome.requests}
 
 
-def times(server: Server) -> dict[int, float]:
-    """Seconds of processor time that each thread of the server has had."""
-    found = {}
-    for thread in Path(f"/proc/{server.pid}/task").iterdir():
-        words = (thread / "stat").read_text().rpartition(")")[2].split()
-        found[int(thread.name)] = (int(words[11]) + int(words[12])) / TICKS
-    return found
-
-
 def place_hashing(server: Server, cores: AbstractSet[int]) -> None:
     """Let all threads but the event loop's run on these cores."""
-    for thread in times(server):
+    for thread in machine.thread_seconds(server.pid):
         if thread != server.pid:
             os.sched_setaffinity(thread, cores)
 

@@ -69,7 +69,7 @@ class Watch:
         return Usage(seconds, server / seconds, busy / seconds, stolen / seconds, children)
 
     def _now(self) -> tuple[float, float, float, float, float]:
-        server = sum(_cpu_seconds(pid) for pid in tree(self._pid))
+        server = sum(_cpu_seconds(Path(f"/proc/{pid}")) for pid in tree(self._pid))
         ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
         idle, stolen = ticks[3] + ticks[4], ticks[7]
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -106,9 +106,14 @@ def _resident(pid: int) -> int:
         return 0
 
 
-def _cpu_seconds(pid: int) -> float:
+def thread_seconds(pid: int) -> dict[int, float]:
+    """Seconds of processor time that each thread of a process has had."""
+    return {int(thread.name): _cpu_seconds(thread) for thread in Path(f"/proc/{pid}/task").iterdir()}
+
+
+def _cpu_seconds(directory: Path) -> float:
     try:
-        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        words = (directory / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
     return (int(words[11]) + int(words[12])) / _TICKS

@@ -10,7 +10,6 @@ import asyncpg
 import httpx
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import func, select, table
 
 from support import (
     PASSWORD,
@@ -30,12 +29,12 @@ from wutang_auth import migrations
 from wutang_auth.database import Database, Statement
 from wutang_auth.errors import DatabaseUnavailable, EmailTaken
 from wutang_auth.keys import KeyRing
-from wutang_auth.repository import UserRepository
+from wutang_auth.repository import UserRepository, sql
 from wutang_auth.settings import Settings
 from wutang_auth.tokens import Tokens
 
 Start = Callable[..., Awaitable[Instance]]
-NOW = Statement(select(func.now()))
+NOW = Statement("SELECT now()")
 TERMINATE = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'wutang-auth' AND datname = "
 )
@@ -310,7 +309,7 @@ async def test_service_works_without_prepared_statements(start: Start) -> None:
 @pytest.mark.parametrize("prepare", [True, False])
 async def test_statements_stay_prepared_unless_forbidden(database_url: str, prepare: bool) -> None:
     database = Database(database_url, size=1, prepare=prepare)
-    prepared = Statement(select(func.count()).select_from(table("pg_prepared_statements")))
+    prepared = Statement("SELECT count(*) FROM pg_prepared_statements")
     for _ in range(3):
         await database.fetchrow(NOW)
     row = await database.fetchrow(prepared)
@@ -324,7 +323,7 @@ async def test_statements_stay_prepared_unless_forbidden(database_url: str, prep
 
 async def test_pool_opens_no_more_connections_than_its_size(database_url: str) -> None:
     database = Database(database_url, size=3)
-    backend = Statement(select(func.pg_backend_pid()))
+    backend = Statement("SELECT pg_backend_pid()")
     rows = await asyncio.gather(*(database.fetchrow(backend) for _ in range(100)))
     assert len({row[0] for row in rows if row is not None}) == 3
     await database.close()
@@ -347,7 +346,7 @@ async def test_cancelled_requests_lose_no_connection(database_url: str) -> None:
 async def test_connection_survives_a_refused_statement(database_url: str) -> None:
     database = Database(database_url, size=1)
     users = UserRepository(database)
-    backend = Statement(select(func.pg_backend_pid()))
+    backend = Statement("SELECT pg_backend_pid()")
     before = await database.fetchrow(backend)
     await users.create(email="a@b.example", name="", password_hash="x", scopes=[])
     with pytest.raises(EmailTaken):
@@ -361,11 +360,11 @@ async def test_transaction_happens_together_or_not_at_all(database_url: str) -> 
     users = UserRepository(database)
     with suppress(ZeroDivisionError):
         async with database.transaction() as transaction:
-            await transaction.fetch(UserRepository._CREATE, **created("a@b.example"))
+            await transaction.fetch(sql.USERS_CREATE, **created("a@b.example"))
             raise ZeroDivisionError
     assert await users.list(after=0, limit=10) == []
     async with database.transaction() as transaction:
-        await transaction.fetch(UserRepository._CREATE, **created("a@b.example"))
+        await transaction.fetch(sql.USERS_CREATE, **created("a@b.example"))
     assert [user.email for user in await users.list(after=0, limit=10)] == ["a@b.example"]
     await database.close()
 

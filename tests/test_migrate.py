@@ -12,7 +12,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 
 from support import add_user, environment_of, query, run_cli
-from wutang_auth import migrations, models
+from wutang_auth import migrations, repository
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -34,15 +34,15 @@ async def test_migrate_brings_an_empty_database_to_head(empty_database_url: str)
     behind = migrate(empty_database_url, "--check")
     assert (behind.returncode, behind.stdout) == (1, "")
     assert behind.stderr == (
-        f"wutang-auth: the schema is behind (empty, not {models.REVISION}); run `wutang-auth migrate`\n"
+        f"wutang-auth: the schema is behind (empty, not {repository.REVISION}); run `wutang-auth migrate`\n"
     )
     done = migrate(empty_database_url)
-    assert (done.returncode, done.stdout) == (0, f"migrated the schema from empty to {models.REVISION}\n")
-    assert await revision(empty_database_url) == [models.REVISION]
+    assert (done.returncode, done.stdout) == (0, f"migrated the schema from empty to {repository.REVISION}\n")
+    assert await revision(empty_database_url) == [repository.REVISION]
     again = migrate(empty_database_url)
-    assert (again.returncode, again.stdout) == (0, f"the schema is at head ({models.REVISION})\n")
+    assert (again.returncode, again.stdout) == (0, f"the schema is at head ({repository.REVISION})\n")
     checked = migrate(empty_database_url, "--check")
-    assert (checked.returncode, checked.stdout) == (0, f"the schema is at head ({models.REVISION})\n")
+    assert (checked.returncode, checked.stdout) == (0, f"the schema is at head ({repository.REVISION})\n")
 
 
 async def test_migrate_goes_on_from_each_revision(empty_database_url: str) -> None:
@@ -70,7 +70,7 @@ async def test_migrations_at_once_happen_once(empty_database_url: str) -> None:
     """As when every replica of a deployment migrates at its start."""
     done = await asyncio.gather(*(asyncio.to_thread(migrate, empty_database_url) for _ in range(3)))
     assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 3
-    assert await revision(empty_database_url) == [models.REVISION]
+    assert await revision(empty_database_url) == [repository.REVISION]
 
 
 async def test_migration_that_fails_leaves_the_schema_as_it_was(empty_database_url: str) -> None:
@@ -114,7 +114,7 @@ def test_neither_database_nor_data_directory_is_one_line(tmp_path: Path) -> None
 async def test_alembic_works_by_itself_in_a_checkout(empty_database_url: str) -> None:
     for arguments in (["upgrade", "head"], ["check"]):
         run(CHECKOUT, empty_database_url, "-m", "alembic", *arguments)
-    assert await revision(empty_database_url) == [models.REVISION]
+    assert await revision(empty_database_url) == [repository.REVISION]
 
 
 async def test_wheel_brings_its_migrations_along(empty_database_url: str, tmp_path: Path) -> None:
@@ -126,8 +126,8 @@ async def test_wheel_brings_its_migrations_along(empty_database_url: str, tmp_pa
 
     program = f"import sys; sys.path.insert(0, {str(installed)!r}); from wutang_auth.cli import main; main()"
     said = run(tmp_path, empty_database_url, "-c", program, "migrate")
-    assert said == f"migrated the schema from empty to {models.REVISION}\n"
-    assert await revision(empty_database_url) == [models.REVISION]
+    assert said == f"migrated the schema from empty to {repository.REVISION}\n"
+    assert await revision(empty_database_url) == [repository.REVISION]
 
 
 def unpacked_wheel(directory: Path) -> Path:
@@ -150,7 +150,7 @@ def run(directory: Path, url: str, *arguments: str) -> str:
 
 
 def newest() -> str:
-    script = ScriptDirectory.from_config(migrations.config()).get_revision(models.REVISION)
+    script = ScriptDirectory.from_config(migrations.config()).get_revision(repository.REVISION)
     assert script is not None
     return Path(script.path).name
 

@@ -1,7 +1,7 @@
 from alembic.script import ScriptDirectory
 
-from wutang_auth import migrations, models
+from wutang_auth import migrations, repository
 
 
 def test_the_models_name_the_newest_migration() -> None:
-    assert ScriptDirectory.from_config(migrations.config()).get_heads() == [models.REVISION]
+    assert ScriptDirectory.from_config(migrations.config()).get_heads() == [repository.REVISION]

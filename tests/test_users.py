@@ -23,7 +23,7 @@ from support import (
 )
 from wutang_auth.database import Database
 from wutang_auth.errors import ScopeNotHeld
-from wutang_auth.repository import UserChange, UserRepository
+from wutang_auth.repository import UserChange, UserRepository, sql
 
 Start = Callable[..., Awaitable[Instance]]
 
@@ -518,14 +518,14 @@ async def test_page_is_one_index_scan(service: Instance) -> None:
     await fill(service, 2000)
     await query(service.settings, "ANALYZE users")
     for statement, arguments in (
-        (UserRepository._LIST, {"after": 1000, "most": 51}),
-        (UserRepository._LIST_EMAIL, {"after": 0, "canonical": "user7@wutang.example"}),
+        (sql.USERS_LIST, {"after": 1000, "most": 51}),
+        (sql.USERS_LIST_EMAIL, {"after": 0, "canonical": "user7@wutang.example"}),
     ):
         literals = [f"'{value}'" if isinstance(value, str) else str(value) for value in statement.arguments(arguments)]
-        sql = statement.sql
+        filled_in = statement.sql
         for number, literal in enumerate(literals, 1):
-            sql = sql.replace(f"${number}", literal)
-        plan = [row[0] for row in await query(service.settings, f"EXPLAIN {sql}")]
+            filled_in = filled_in.replace(f"${number}", literal)
+        plan = [row[0] for row in await query(service.settings, f"EXPLAIN {filled_in}")]
         scans = [line for line in plan if "Scan" in line]
         assert len(scans) == 1, plan
         assert "Index Scan" in scans[0], plan

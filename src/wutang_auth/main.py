@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wutang_auth import __version__, models
+from wutang_auth import __version__
 from wutang_auth import settings as settings_module
 from wutang_auth.api import auth, docs, envelope, health, openapi, response_code, users, well_known
 from wutang_auth.api.edge import Edge
@@ -23,7 +23,7 @@ from wutang_auth.errors import DatabaseUnavailable, Overloaded
 from wutang_auth.keys import KeyRing, KeyRingError
 from wutang_auth.password_rules import PasswordRules
 from wutang_auth.passwords import Passwords
-from wutang_auth.repository import AttemptRepository, SchemaRepository, SessionRepository, UserRepository
+from wutang_auth.repository import REVISION, AttemptRepository, SchemaRepository, SessionRepository, UserRepository
 from wutang_auth.service import AuthService, UserService
 from wutang_auth.settings import Settings, SettingsError
 from wutang_auth.throttle import Throttle
@@ -134,7 +134,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     accounts = UserRepository(database)
     sessions = SessionRepository(database, ttl=settings.refresh_ttl, grace=settings.refresh_grace)
     state.schema = SchemaRepository(database)
-    state.schema_head = models.REVISION
+    state.schema_head = REVISION
     state.auth_service = AuthService(
         users=accounts,
         sessions=sessions,

@@ -7,9 +7,6 @@ from sqlalchemy import ARRAY, BigInteger, DateTime, ForeignKey, Identity, Index,
 from sqlalchemy import Uuid as UuidType
 from sqlmodel import Column, Field, SQLModel
 
-REVISION = "0002"
-"""Alembic's newest revision, which this schema is; here too, so that a starting service need not load Alembic."""
-
 NOW = text("now()")
 
 

@@ -6,8 +6,6 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import bindparam, func, select
-from sqlalchemy import text as sql
 
 from faults.proxy import Proxy
 from faults.stage import SetStage
@@ -15,8 +13,8 @@ from wutang_auth.database import Database, Patience, Statement, patience
 from wutang_auth.database.hosts import of_each_host
 from wutang_auth.errors import DatabaseUnavailable
 
-ONE = Statement(select(sql("1")))
-SLEEP = Statement(select(func.pg_sleep(bindparam("seconds"))))
+ONE = Statement("SELECT 1")
+SLEEP = Statement("SELECT pg_sleep($1)", ("seconds",))
 RUNNING = """
     SELECT count(*) FROM pg_stat_activity
     WHERE state = 'active' AND query LIKE '%pg_sleep%' AND datname = current_database() AND pid != pg_backend_pid()

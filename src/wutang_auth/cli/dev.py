@@ -65,7 +65,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.socket) -> None:
-    from wutang_auth import logs, migrations, models, server
+    from wutang_auth import logs, migrations, repository, server
     from wutang_auth.keys import KeyRing, KeyRingError
     from wutang_auth.main import create_app
 
@@ -77,7 +77,7 @@ def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.so
     )
     logs.configure(settings)
     try:
-        if migrations.current(database_url) != models.REVISION:
+        if migrations.current(database_url) != repository.REVISION:
             migrations.upgrade(database_url)
         if not keys.exists():
             KeyRing.generate().save(keys)

@@ -14,12 +14,12 @@ def migrate(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Bring the database's schema to head."""
-    from wutang_auth import migrations, models
+    from wutang_auth import migrations, repository
 
     with database_url(data_dir) as url:
         try:
             before = migrations.current(url)
-            if before == models.REVISION:
+            if before == repository.REVISION:
                 say(f"the schema is at head ({before})")
                 return
             if before is not None and not migrations.is_known(before):
@@ -28,9 +28,9 @@ def migrate(
                 )
             if check:
                 raise CommandError(
-                    f"the schema is behind ({before or 'empty'}, not {models.REVISION}); run `wutang-auth migrate`"
+                    f"the schema is behind ({before or 'empty'}, not {repository.REVISION}); run `wutang-auth migrate`"
                 )
             migrations.upgrade(url)
         except migrations.MigrationError as error:
             raise CommandError(str(error)) from None
-        say(f"migrated the schema from {before or 'empty'} to {models.REVISION}")
+        say(f"migrated the schema from {before or 'empty'} to {repository.REVISION}")

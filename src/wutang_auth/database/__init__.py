@@ -1,4 +1,4 @@
-"""The way to PostgreSQL: connections with time limits, and statements compiled once."""
+"""The way to PostgreSQL: connections with time limits, and the statements that run on them."""
 
 from wutang_auth.database.pool import Database, Patience, Transaction, patience
 from wutang_auth.database.statement import Statement

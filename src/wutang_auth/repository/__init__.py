@@ -1,12 +1,13 @@
-"""Every SQL statement of the program, one file a table."""
+"""The only place from which SQL is sent, one file a table; the SQL itself is in `sql.py`, made from `statements`."""
 
 from wutang_auth.repository.attempts import Admission, AttemptRepository, Limit
 from wutang_auth.repository.imports import ImportRepository, IncomingUser, RejectedRow
-from wutang_auth.repository.schema import SchemaRepository
+from wutang_auth.repository.schema import REVISION, SchemaRepository
 from wutang_auth.repository.sessions import Rotation, SessionRecord, SessionRepository, SessionState
 from wutang_auth.repository.users import Credentials, StoredUser, UserChange, UserRecord, UserRepository
 
 __all__ = [
+    "REVISION",
     "Admission",
     "AttemptRepository",
     "Credentials",

@@ -1,8 +1,10 @@
-"""The statement on Alembic's own table."""
+"""The schema's revision, by Alembic's own table."""
 
-from sqlalchemy import column, select, table
+from wutang_auth.database import Database
+from wutang_auth.repository import sql
 
-from wutang_auth.database import Database, Statement
+REVISION = "0002"
+"""Alembic's newest revision, which `models` is; here too, so that a starting service need not load Alembic."""
 
 
 class SchemaRepository:
@@ -11,13 +13,11 @@ class SchemaRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    _REVISION = Statement(select(column("version_num")).select_from(table("alembic_version")))
-
     async def revision(self) -> str | None:
         """The schema's revision.
 
         Raises:
             DatabaseUnavailable: also when there is no schema at all.
         """
-        row = await self._database.fetchrow(self._REVISION)
+        row = await self._database.fetchrow(sql.SCHEMA_REVISION)
         return None if row is None else str(row[0])

@@ -1,4 +1,4 @@
-"""The statements on `users`."""
+"""What is read and written in `users`."""
 
 import re
 from collections.abc import Sequence
@@ -7,29 +7,11 @@ from datetime import datetime
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import (
-    ARRAY,
-    Boolean,
-    DateTime,
-    Text,
-    Uuid,
-    and_,
-    bindparam,
-    case,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-    text,
-    update,
-)  # fmt: skip
-from sqlmodel import col
 
-from wutang_auth.database import Database, Statement
+from wutang_auth.database import Database
 from wutang_auth.emails import canonical_email
 from wutang_auth.errors import EmailTaken, NotFound, ScopeNotHeld
-from wutang_auth.models import Session, User
+from wutang_auth.repository import sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +75,6 @@ class UserChange:
 # of `$2y$12$…` and `$argon2id$v=19$m=65536,t=4,p=1$…`, all but salt and checksum
 _FORM_AND_COST = re.compile(r"\$2[aby]\$\d\d\$|\$argon2[^$]*\$(?:v=\d+\$)?[^$]*\$")
 
-USER_COLUMNS = (
-    col(User.id), col(User.name), col(User.email), col(User.email_verified_at), col(User.scopes), col(User.disabled_at),
-    col(User.created_at), col(User.updated_at),
-)  # fmt: skip
-
 
 class UserRepository:
     """The `users` table."""
@@ -105,54 +82,27 @@ class UserRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    _credentials = select(
-        col(User.id), col(User.password_hash), col(User.scopes), col(User.disabled_at).isnot(None).label("is_disabled")
-    )
-    _CREDENTIALS = Statement(_credentials.where(col(User.canonical_email) == bindparam("canonical")))
-
     async def find_credentials(self, email: str) -> Credentials | None:
         """What to compare a login with, whatever the e-mail's case or Unicode form."""
-        row = await self._database.fetchrow(self._CREDENTIALS, canonical=canonical_email(email))
+        row = await self._database.fetchrow(sql.USERS_CREDENTIALS, canonical=canonical_email(email))
         return None if row is None else Credentials(*row)
-
-    _CREDENTIALS_OF = Statement(_credentials.where(col(User.id) == bindparam("uid")))
 
     async def credentials(self, user_id: int) -> Credentials | None:
         """The same of a user that is known."""
-        row = await self._database.fetchrow(self._CREDENTIALS_OF, uid=user_id)
+        row = await self._database.fetchrow(sql.USERS_CREDENTIALS_OF, uid=user_id)
         return None if row is None else Credentials(*row)
-
-    _HASHES = Statement(select(col(User.password_hash)).order_by(col(User.id)).limit(1000))
 
     async def sample_hashes(self) -> list[str]:
         """One stored hash of each form and cost, as far as the oldest thousand users tell."""
-        hashes = [str(row[0]) for row in await self._database.fetch(self._HASHES)]
+        hashes = [str(row[0]) for row in await self._database.fetch(sql.USERS_HASHES)]
         return list({match[0]: match.string for match in map(_FORM_AND_COST.match, hashes) if match}.values())
-
-    _UPGRADE_HASH = Statement(
-        update(User)
-        .where(col(User.id) == bindparam("uid"), col(User.password_hash) == bindparam("verified_hash"))
-        .values(password_hash=bindparam("new_hash"))
-        .returning(col(User.id))
-    )
 
     async def upgrade_hash(self, user_id: int, *, verified_hash: str, new_hash: str) -> bool:
         """Store the same password's better hash, unless the password was changed meanwhile."""
         row = await self._database.fetchrow(
-            self._UPGRADE_HASH, uid=user_id, verified_hash=verified_hash, new_hash=new_hash
+            sql.USERS_UPGRADE_HASH, uid=user_id, verified_hash=verified_hash, new_hash=new_hash
         )
         return row is not None
-
-    _CREATE = Statement(
-        insert(User)
-        .values(
-            email=bindparam("email"), canonical_email=bindparam("canonical"), name=bindparam("name"),
-            password_hash=bindparam("password_hash"), scopes=bindparam("scopes"),
-            disabled_at=case((bindparam("disabled", type_=Boolean()), func.now())),
-            email_verified_at=bindparam("email_verified_at"),
-        )
-        .returning(*USER_COLUMNS)
-    )  # fmt: skip
 
     async def create(
         self,
@@ -171,7 +121,7 @@ class UserRepository:
         """
         try:
             row = await self._database.fetchrow(
-                self._CREATE, email=email, canonical=canonical_email(email), name=name, password_hash=password_hash,
+                sql.USERS_CREATE, email=email, canonical=canonical_email(email), name=name, password_hash=password_hash,
                 scopes=scopes, disabled=disabled, email_verified_at=email_verified_at,
             )  # fmt: skip
         except asyncpg.UniqueViolationError as error:
@@ -179,17 +129,13 @@ class UserRepository:
             raise
         return _one_user(row)
 
-    _GET = Statement(select(*USER_COLUMNS).where(col(User.id) == bindparam("uid")))
-
     async def get(self, user_id: int) -> UserRecord:
         """The user with this id.
 
         Raises:
             NotFound: there is none.
         """
-        return _one_user(await self._database.fetchrow(self._GET, uid=user_id))
-
-    _FIND = Statement(select(*USER_COLUMNS).where(col(User.canonical_email) == bindparam("canonical")))
+        return _one_user(await self._database.fetchrow(sql.USERS_GET, uid=user_id))
 
     async def find(self, email: str) -> UserRecord:
         """The user with this e-mail, in any spelling.
@@ -197,18 +143,7 @@ class UserRepository:
         Raises:
             NotFound: there is none.
         """
-        return _one_user(await self._database.fetchrow(self._FIND, canonical=canonical_email(email)))
-
-    _REPLACE_PASSWORD = Statement(
-        update(User)
-        .where(
-            col(User.id) == bindparam("uid"),
-            col(User.password_hash) == bindparam("verified_hash"),
-            col(User.disabled_at).is_(None),
-        )
-        .values(password_hash=bindparam("new_hash"), updated_at=func.now())
-        .returning(col(User.id))
-    )
+        return _one_user(await self._database.fetchrow(sql.USERS_FIND, canonical=canonical_email(email)))
 
     async def replace_password(
         self, user_id: int, *, verified_hash: str, new_hash: str, keep_session: UUID | None
@@ -216,24 +151,11 @@ class UserRepository:
         """Replace a password that was just verified, and end the other sessions; not if it was changed meanwhile."""
         async with self._database.transaction() as transaction:
             row = await transaction.fetchrow(
-                self._REPLACE_PASSWORD, uid=user_id, verified_hash=verified_hash, new_hash=new_hash
+                sql.USERS_REPLACE_PASSWORD, uid=user_id, verified_hash=verified_hash, new_hash=new_hash
             )
             if row is not None:
-                await transaction.fetch(self._END_OTHERS, uid=user_id, kept=keep_session)
+                await transaction.fetch(sql.USERS_END_OTHERS, uid=user_id, kept=keep_session)
         return row is not None
-
-    _CHANGE_SCOPES = Statement(
-        update(User)
-        .where(col(User.id) == bindparam("uid"))
-        .values(
-            scopes=text(
-                "ARRAY(SELECT scope FROM (SELECT unnest(users.scopes) UNION SELECT unnest(CAST(:given AS text[]))"
-                ' EXCEPT SELECT unnest(CAST(:taken AS text[]))) AS kept (scope) ORDER BY scope COLLATE "C")'
-            ),
-            updated_at=func.now(),
-        )
-        .returning(*USER_COLUMNS)
-    )
 
     async def change_scopes(self, user_id: int, *, given: Sequence[str], taken: Sequence[str]) -> UserRecord:
         """Give some scopes and take others, whatever the user has.
@@ -241,88 +163,21 @@ class UserRepository:
         Raises:
             NotFound: there is no such user.
         """
-        row = await self._database.fetchrow(self._CHANGE_SCOPES, uid=user_id, given=given, taken=taken)
+        row = await self._database.fetchrow(sql.USERS_CHANGE_SCOPES, uid=user_id, given=given, taken=taken)
         return _one_user(row)
-
-    _LIST = Statement(
-        select(*USER_COLUMNS).where(col(User.id) > bindparam("after")).order_by(col(User.id)).limit(bindparam("most"))
-    )
-    _LIST_EMAIL = Statement(
-        select(*USER_COLUMNS).where(
-            col(User.canonical_email) == bindparam("canonical"), col(User.id) > bindparam("after")
-        )
-    )
 
     async def list(self, *, after: int, limit: int, email: str | None = None) -> list[UserRecord]:
         """The next users by id, at most `limit`; with an e-mail, in any spelling, only its user."""
         if email is None:
-            rows = await self._database.fetch(self._LIST, after=after, most=limit)
+            rows = await self._database.fetch(sql.USERS_LIST, after=after, most=limit)
         else:
-            rows = await self._database.fetch(self._LIST_EMAIL, after=after, canonical=canonical_email(email))
+            rows = await self._database.fetch(sql.USERS_LIST_EMAIL, after=after, canonical=canonical_email(email))
         return [UserRecord(*row) for row in rows]
-
-    _EXPORT = Statement(
-        select(*USER_COLUMNS, col(User.password_hash))
-        .where(col(User.id) > bindparam("after"))
-        .order_by(col(User.id))
-        .limit(bindparam("most"))
-    )
 
     async def export(self, *, after: int, limit: int) -> Sequence[StoredUser]:
         """The next users by id, at most `limit`, with all that is known of them."""
-        rows = await self._database.fetch(self._EXPORT, after=after, most=limit)
+        rows = await self._database.fetch(sql.USERS_EXPORT, after=after, most=limit)
         return [StoredUser(UserRecord(*row[:8]), row[8]) for row in rows]
-
-    # SECURITY: in the statement itself, so that no scope taken away meanwhile is given back by one who lacks it
-    _held = bindparam("held", type_=ARRAY(Text()))
-    _new_scopes = bindparam("new_scopes", type_=ARRAY(Text()))
-    _within_held = or_(
-        _held.is_(None),
-        and_(
-            or_(_new_scopes.is_(None), _new_scopes.bool_op("<@")(func.array_cat(col(User.scopes), _held))),
-            # whoever sets the password of a user, or where its mail goes, can be that user
-            or_(
-                and_(
-                    bindparam("new_hash", type_=Text()).is_(None),
-                    func.coalesce(bindparam("canonical", type_=Text()), col(User.canonical_email))
-                    == col(User.canonical_email),
-                ),
-                col(User.scopes).bool_op("<@")(_held),
-            ),
-        ),
-    )
-    _new_verified = bindparam("new_verified", type_=DateTime(timezone=True))
-    _UPDATE = Statement(
-        update(User)
-        .where(col(User.id) == bindparam("uid"), _within_held)
-        .values(
-            name=func.coalesce(bindparam("new_name", type_=Text()), col(User.name)),
-            email=func.coalesce(bindparam("new_email", type_=Text()), col(User.email)),
-            canonical_email=func.coalesce(bindparam("canonical", type_=Text()), col(User.canonical_email)),
-            password_hash=func.coalesce(bindparam("new_hash", type_=Text()), col(User.password_hash)),
-            scopes=func.coalesce(_new_scopes, col(User.scopes)),
-            email_verified_at=case(
-                (bindparam("clear_verified", type_=Boolean()), None),
-                (_new_verified.isnot(None), _new_verified),
-                # another address has yet to be verified; another spelling has not
-                (bindparam("canonical", type_=Text()) != col(User.canonical_email), None),
-                else_=col(User.email_verified_at),
-            ),
-            disabled_at=case(
-                (bindparam("disabled", type_=Boolean()).is_(None), col(User.disabled_at)),
-                (bindparam("disabled", type_=Boolean()), func.coalesce(col(User.disabled_at), func.now())),
-            ),
-            updated_at=func.now(),
-        )
-        .returning(*USER_COLUMNS)
-    )
-    # sessions that a concurrent login adds are seen: the statement before it locked the user's row and waited for them
-    _END_OTHERS = Statement(
-        delete(Session).where(
-            col(Session.user_id) == bindparam("uid"),
-            col(Session.id).is_distinct_from(bindparam("kept", type_=Uuid())),
-        )
-    )
 
     async def update(self, user_id: int, change: UserChange, *, held: Sequence[str] | None = None) -> UserRecord:
         """Change a user; a new password or disabling ends the sessions too.
@@ -337,22 +192,20 @@ class UserRepository:
         try:
             async with self._database.transaction() as transaction:
                 row = await transaction.fetchrow(
-                    self._UPDATE, uid=user_id, held=held, new_name=change.name, new_email=change.email,
+                    sql.USERS_UPDATE, uid=user_id, held=held, new_name=change.name, new_email=change.email,
                     canonical=None if change.email is None else canonical_email(change.email),
                     new_hash=change.password_hash, new_scopes=change.scopes, disabled=change.disabled,
                     new_verified=change.email_verified_at, clear_verified=change.clear_email_verified_at,
                 )  # fmt: skip
                 if row is None:
-                    _one_user(await transaction.fetchrow(self._GET, uid=user_id))
+                    _one_user(await transaction.fetchrow(sql.USERS_GET, uid=user_id))
                     raise ScopeNotHeld
                 if change.password_hash is not None or change.disabled:
-                    await transaction.fetch(self._END_OTHERS, uid=user_id, kept=None)
+                    await transaction.fetch(sql.USERS_END_OTHERS, uid=user_id, kept=None)
         except asyncpg.UniqueViolationError as error:
             _raise_email_taken(error)
             raise
         return _one_user(row)
-
-    _DELETE = Statement(delete(User).where(col(User.id) == bindparam("uid")).returning(col(User.id)))
 
     async def delete(self, user_id: int) -> None:
         """Delete a user; the sessions go with it.
@@ -360,7 +213,7 @@ class UserRepository:
         Raises:
             NotFound: there is no such user.
         """
-        if await self._database.fetchrow(self._DELETE, uid=user_id) is None:
+        if await self._database.fetchrow(sql.USERS_DELETE, uid=user_id) is None:
             raise NotFound
 
 

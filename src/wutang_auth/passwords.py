@@ -9,13 +9,12 @@ import secrets
 import threading
 import time
 import unicodedata
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from passlib.hash import argon2, bcrypt
 
@@ -72,8 +71,7 @@ class Passwords:
     def __init__(self, *, workers: int, queue: int) -> None:
         self._workers = workers
         self._queue_limit = queue
-        self._running = 0
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._pending = 0
         _use_one_heap()
         self._threads = ThreadPoolExecutor(workers, "hash", initializer=_yield_to_the_event_loop)
         self._idle: asyncio.TimerHandle | None = None
@@ -114,7 +112,7 @@ class Passwords:
 
     def ensure_room(self) -> None:
         """Raise what `verify` would raise now, before anything else is done for nothing."""
-        if self._running >= self._workers and len(self._queue) >= self._queue_limit:
+        if self._pending >= self._workers + self._queue_limit:
             raise Overloaded("the queue for password hashing is full")
 
     def close(self) -> None:
@@ -124,55 +122,35 @@ class Passwords:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        await self._enter()
+        self.ensure_room()
+        self._pending += 1
         loop = asyncio.get_running_loop()
         work = self._threads.submit(function, *args, **kwargs)
         # the place is free when the thread is, which a cancelled request does not stop
         work.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
-        return await asyncio.wrap_future(work)
-
-    async def _enter(self) -> None:
-        if self._running < self._workers:
-            self._running += 1
-            return
-        self.ensure_room()
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
-        left = departure.get()
-        try:
-            await asyncio.wait(
-                [turn] if left is None else [turn, left],
-                timeout=_LONGEST_WAIT,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        except asyncio.CancelledError:
-            self._give_up(turn)
-            raise
-        if not turn.done():
-            self._give_up(turn)
-            raise Overloaded("the client left the queue for password hashing, or waited too long in it")
-
-    def _give_up(self, turn: "asyncio.Future[None]") -> None:
-        if turn.done():
-            self._leave()
-        else:
-            self._queue.remove(turn)
+        result = asyncio.wrap_future(work)
+        if self._pending > self._workers:
+            left = departure.get()
+            events: list[asyncio.Future[Any]] = [result] if left is None else [result, left]
+            try:
+                await asyncio.wait(events, timeout=_LONGEST_WAIT, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                work.cancel()
+                raise
+            if work.cancel():  # which it cannot once it runs
+                raise Overloaded("the client left the queue for password hashing, or waited too long in it")
+        return await result
 
     def _leave(self) -> None:
-        while self._queue:
-            turn = self._queue.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._running -= 1
-        if self._running == 0:
+        self._pending -= 1
+        if self._pending == 0:
             if self._idle is not None:
                 self._idle.cancel()
             self._idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._give_back_memory)
 
     def _give_back_memory(self) -> None:
         """Let the C library return what hashing took: it keeps 19 MiB for each thread otherwise."""
-        if self._running == 0:
+        if self._pending == 0:
             self._threads.submit(_trim_heap)
 
 

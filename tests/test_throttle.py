@@ -1,15 +1,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_network
 from time import perf_counter
 
+import asyncpg
 from passlib.hash import bcrypt
 
 from support import PASSWORD, Instance, add_and_log_in, add_user, assert_refused, log_in, query
 from wutang_auth.database import Database
 from wutang_auth.passwords import Passwords
-from wutang_auth.repository import AttemptRepository
+from wutang_auth.repository.attempts import Admission, AttemptRepository, Keys, Limits
 
 Start = Callable[..., Awaitable[Instance]]
 
@@ -89,6 +91,52 @@ async def test_one_address_that_tries_many_accounts_is_throttled(start: Start) -
     assert statuses == [401] * 5 + [429] * 2
     rows = await query(service.settings, "SELECT count(*) FROM attempts WHERE attempts = 1")
     assert rows[0][0] == 5, "what the address is refused for is not counted for the account"
+
+
+LIMITS = Limits(
+    address_free=5, account_free=1000, max_wait=timedelta(hours=1), exhausted=1000, forget=timedelta(days=1),
+    memory=timedelta(days=30),
+)  # fmt: skip
+
+
+async def test_a_burst_beyond_the_last_turn_of_an_address_costs_accounts_nothing(database_url: str) -> None:
+    database = Database(database_url, size=20)
+    attempts = AttemptRepository(database)
+
+    async def attempt(number: int) -> Admission:
+        return await attempts.admit(Keys(b"address", b"account %d" % number, b"both %d" % number), LIMITS, turn=number)
+
+    assert (await attempt(1)).admitted
+    holder, observer = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
+    async with holder.transaction():
+        await holder.execute("UPDATE attempts SET failures = 4, free_at = now() WHERE key = 'address'")
+        burst = [asyncio.create_task(attempt(number)) for number in range(2, 20)]
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        while await observer.fetchval(waiting) < len(burst):  # noqa: ASYNC110 -- PostgreSQL has no event for it
+            await asyncio.sleep(0.01)
+    admitted = [admission.admitted for admission in await asyncio.gather(*burst)]
+    assert admitted.count(True) == 1, "all had looked before any had its turn"
+    accounts = await observer.fetchval("SELECT count(*) FROM attempts WHERE key <> 'address'")
+    assert accounts == 2, "what the address is refused for is not counted for the account"
+    await holder.close()
+    await observer.close()
+    await database.close()
+
+
+async def test_attempts_and_successes_do_not_wait_for_each_other_in_a_circle(database_url: str) -> None:
+    database = Database(database_url, size=20, pool_timeout=30, statement_timeout=30)
+    attempts = AttemptRepository(database)
+    keys = [Keys(b"address", b"account", b"both"), Keys(b"address", b"z account", b"a both")]
+    limits = replace(LIMITS, address_free=10_000, account_free=10_000)
+    for _ in range(20):
+        await asyncio.gather(
+            *(attempts.admit(keys[number % 2], limits, turn=number + 1) for number in range(20)),
+            *(attempts.forgive(keys[number % 2]) for number in range(20)),
+            *(attempts.refund(keys[number % 2], known_address=number % 4 > 1) for number in range(20)),
+        )
+    await database.close()
 
 
 async def test_addresses_of_one_ipv6_network_are_one(start: Start) -> None:

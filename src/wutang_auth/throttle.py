@@ -15,7 +15,7 @@ from hashlib import sha256
 
 from wutang_auth.emails import canonical_email
 from wutang_auth.errors import TooManyAttempts
-from wutang_auth.repository import Admission, AttemptRepository, Limit
+from wutang_auth.repository import AttemptRepository, Keys, Limits
 
 # NIST SP 800-63B-4 section 3.2.2: at most 100 failures in a row
 _MOST_FAILURES = 100
@@ -26,9 +26,7 @@ _MEMORY = timedelta(days=30)
 class Attempt:
     """An attempt that was let through."""
 
-    account: bytes
-    address: bytes
-    both: bytes
+    keys: Keys
     known_address: bool
 
 
@@ -45,8 +43,14 @@ class Throttle:
         forget: int,
     ) -> None:
         self._attempts = attempts
-        self._account = Limit(account_free, timedelta(seconds=max_wait), timedelta(seconds=forget), _MOST_FAILURES)
-        self._address = Limit(address_free, timedelta(seconds=max_wait), timedelta(seconds=forget))
+        self._limits = Limits(
+            address_free=address_free,
+            account_free=account_free,
+            max_wait=timedelta(seconds=max_wait),
+            exhausted=_MOST_FAILURES,
+            forget=timedelta(seconds=forget),
+            memory=_MEMORY,
+        )
 
     async def admit(self, email: str, ip: str | None) -> Attempt:
         """Count an attempt on this account from this address.
@@ -54,36 +58,31 @@ class Throttle:
         Raises:
             TooManyAttempts: it has to wait; the password must not be looked at.
         """
-        account, address, both = _keys(email, ip)
-        turn = secrets.randbits(62) + 1
-        _check(await self._attempts.count(address, self._address, turn=turn))
-        admission = await self._attempts.count(account, self._account, turn=turn, known_key=both, memory=_MEMORY)
-        _check(admission)
-        return Attempt(account, address, both, admission.known_address)
+        keys = _keys(email, ip)
+        admission = await self._attempts.admit(keys, self._limits, turn=secrets.randbits(62) + 1)
+        if not admission.admitted:
+            raise TooManyAttempts(max(1, math.ceil(admission.wait)))
+        return Attempt(keys, admission.known_address)
 
     async def forgive(self, attempt: Attempt) -> None:
         """The password was right: clear the account, and do not count this attempt for the address."""
-        await self._attempts.forgive(refunded=[attempt.address], cleared=[attempt.account], remembered=attempt.both)
+        await self._attempts.forgive(attempt.keys)
 
     async def refund(self, attempt: Attempt) -> None:
         """The password was not looked at: do not count this attempt at all."""
-        account = attempt.both if attempt.known_address else attempt.account
-        await self._attempts.forgive(refunded=[account, attempt.address])
+        await self._attempts.refund(attempt.keys, known_address=attempt.known_address)
 
     async def prune(self, batch: int) -> int:
         """Delete some rows that no longer matter."""
         return await self._attempts.prune(_MEMORY, batch)
 
 
-def _check(admission: Admission) -> None:
-    if not admission.admitted:
-        raise TooManyAttempts(max(1, math.ceil(admission.wait)))
-
-
-def _keys(email: str, ip: str | None) -> tuple[bytes, bytes, bytes]:
+def _keys(email: str, ip: str | None) -> Keys:
     account = canonical_email(email)
     address = _network(ip)
-    return _digest("account", account), _digest("address", address), _digest("both", account, address)
+    return Keys(
+        address=_digest("address", address), account=_digest("account", account), both=_digest("both", account, address)
+    )
 
 
 def _network(ip: str | None) -> str:

@@ -92,7 +92,7 @@ async def test_burst_of_wrong_logins_is_counted_exactly_over_two_processes(stage
         connection.close()
     statuses = [answer.status for answer in answers]
     assert set(statuses) == {401, 429}
-    account = _keys(EMAILS[0], "127.0.0.1")[0]
+    account = _keys(EMAILS[0], "127.0.0.1").account
     attempts = await scene.primary.fetchval("SELECT attempts FROM attempts WHERE key = $1", account)
     failures = await scene.primary.fetchval("SELECT failures FROM attempts WHERE key = $1", account)
     assert attempts == 200

@@ -1,6 +1,6 @@
 """The only place from which SQL is sent, one file a table; the SQL itself is in `sql.py`, made from `statements`."""
 
-from wutang_auth.repository.attempts import Admission, AttemptRepository, Limit
+from wutang_auth.repository.attempts import AttemptRepository, Keys, Limits
 from wutang_auth.repository.imports import ImportRepository, IncomingUser, RejectedRow
 from wutang_auth.repository.schema import REVISION, SchemaRepository
 from wutang_auth.repository.sessions import Rotation, SessionRecord, SessionRepository, SessionState
@@ -8,12 +8,12 @@ from wutang_auth.repository.users import Credentials, StoredUser, UserChange, Us
 
 __all__ = [
     "REVISION",
-    "Admission",
     "AttemptRepository",
     "Credentials",
     "ImportRepository",
     "IncomingUser",
-    "Limit",
+    "Keys",
+    "Limits",
     "RejectedRow",
     "Rotation",
     "SchemaRepository",

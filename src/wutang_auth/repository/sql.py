@@ -231,44 +231,51 @@ SESSIONS_PRUNE = Statement(
     ("batch",),
 )
 
-ATTEMPTS_COUNT = Statement(
+ATTEMPTS_ADMIT = Statement(
     """
-    INSERT INTO attempts (key, attempts, failures, turn, last_at, free_at) SELECT CASE WHEN (EXISTS (SELECT *
+    WITH origin AS
+    (SELECT attempts.free_at <= clock_timestamp() AS is_free
     FROM attempts
-    WHERE attempts.key = $2::BYTEA AND attempts.succeeded_at > clock_timestamp() - $3::INTERVAL)) THEN $2::BYTEA ELSE
-        $4::BYTEA END AS anon_1, 1, 1, $1::BIGINT AS anon_2, clock_timestamp() AS clock_timestamp_1, clock_timestamp() +
-        CASE WHEN (1 < $5::INTEGER) THEN interval '0' WHEN (1 >= $6::INTEGER) THEN $7::INTERVAL ELSE
-        least(power(2.0::FLOAT, least(1 - $5::INTEGER, 20::INTEGER)) * interval '1 second', $8::INTERVAL) END AS anon_3
-        ON CONFLICT (key) DO UPDATE SET attempts = CASE WHEN (attempts.free_at <= clock_timestamp() AND attempts.last_at
-        < clock_timestamp() - $7::INTERVAL) THEN 1::INTEGER ELSE attempts.attempts + 1::BIGINT END, failures = CASE WHEN
-        (attempts.free_at <= clock_timestamp()) THEN CASE WHEN (attempts.free_at <= clock_timestamp() AND
-        attempts.last_at < clock_timestamp() - $7::INTERVAL) THEN 1::INTEGER ELSE attempts.failures + 1::INTEGER END
-        ELSE attempts.failures END, turn = CASE WHEN (attempts.free_at <= clock_timestamp()) THEN excluded.turn ELSE
-        attempts.turn END, last_at = clock_timestamp(), free_at = CASE WHEN (attempts.free_at <= clock_timestamp()) THEN
-        clock_timestamp() + CASE WHEN (CASE WHEN (attempts.free_at <= clock_timestamp() AND attempts.last_at <
-        clock_timestamp() - $7::INTERVAL) THEN 1::INTEGER ELSE attempts.failures + 1::INTEGER END < $5::INTEGER) THEN
-        interval '0' WHEN (CASE WHEN (attempts.free_at <= clock_timestamp() AND attempts.last_at < clock_timestamp() -
-        $7::INTERVAL) THEN 1::INTEGER ELSE attempts.failures + 1::INTEGER END >= $6::INTEGER) THEN $7::INTERVAL ELSE
-        least(power(2.0::FLOAT, least(CASE WHEN (attempts.free_at <= clock_timestamp() AND attempts.last_at <
-        clock_timestamp() - $7::INTERVAL) THEN 1::INTEGER ELSE attempts.failures + 1::INTEGER END - $5::INTEGER,
-        20::INTEGER)) * interval '1 second', $8::INTERVAL) END ELSE attempts.free_at END RETURNING attempts.turn =
-        $1::BIGINT AS admitted, CAST(EXTRACT(epoch FROM attempts.free_at - clock_timestamp()) AS DOUBLE PRECISION) AS
-        wait, attempts.key = $2::BYTEA AS known_address
+    WHERE attempts.key = $4::BYTEA FOR UPDATE)
+    INSERT INTO attempts (key, attempts, failures, turn, last_at, free_at) SELECT tried.key, 1, 1, $1::BIGINT AS anon_1,
+        clock_timestamp() AS clock_timestamp_1, clock_timestamp() + CASE WHEN (1 < tried.free) THEN interval '0' ELSE
+        least(power(2.0::FLOAT, least(1 - tried.free, 20::INTEGER)) * interval '1 second', $3::INTERVAL) END AS anon_2
+    FROM (SELECT 1 AS place, $4::BYTEA AS key, $5::INTEGER AS free UNION ALL SELECT 2, CASE WHEN (EXISTS (SELECT *
+    FROM attempts
+    WHERE attempts.key = $2::BYTEA AND attempts.succeeded_at > clock_timestamp() - $6::INTERVAL)) THEN $2::BYTEA ELSE
+        $7::BYTEA END AS anon_3, $8::INTEGER AS anon_4) AS tried LEFT OUTER JOIN origin ON true
+    WHERE tried.place = 1::INTEGER OR origin.is_free IS NOT false ORDER BY tried.place ON CONFLICT (key) DO UPDATE SET
+        attempts = CASE WHEN (attempts.free_at <= clock_timestamp() AND attempts.last_at < clock_timestamp() -
+        $9::INTERVAL) THEN 1::INTEGER ELSE attempts.attempts + 1::BIGINT END, failures = CASE WHEN (attempts.free_at <=
+        clock_timestamp()) THEN CASE WHEN (attempts.free_at <= clock_timestamp() AND attempts.last_at <
+        clock_timestamp() - $9::INTERVAL) THEN 1::INTEGER ELSE attempts.failures + 1::INTEGER END ELSE attempts.failures
+        END, turn = CASE WHEN (attempts.free_at <= clock_timestamp()) THEN excluded.turn ELSE attempts.turn END, last_at
+        = clock_timestamp(), free_at = CASE WHEN (attempts.free_at > clock_timestamp()) THEN attempts.free_at WHEN
+        (attempts.key != $4::BYTEA AND CASE WHEN (attempts.free_at <= clock_timestamp() AND attempts.last_at <
+        clock_timestamp() - $9::INTERVAL) THEN 1::INTEGER ELSE attempts.failures + 1::INTEGER END >= $10::INTEGER) THEN
+        clock_timestamp() + $9::INTERVAL ELSE clock_timestamp() + CASE WHEN (CASE WHEN (attempts.free_at <=
+        clock_timestamp() AND attempts.last_at < clock_timestamp() - $9::INTERVAL) THEN 1::INTEGER ELSE
+        attempts.failures + 1::INTEGER END < CASE WHEN (attempts.key = $4::BYTEA) THEN $5::INTEGER ELSE $8::INTEGER END)
+        THEN interval '0' ELSE least(power(2.0::FLOAT, least(CASE WHEN (attempts.free_at <= clock_timestamp() AND
+        attempts.last_at < clock_timestamp() - $9::INTERVAL) THEN 1::INTEGER ELSE attempts.failures + 1::INTEGER END -
+        CASE WHEN (attempts.key = $4::BYTEA) THEN $5::INTEGER ELSE $8::INTEGER END, 20::INTEGER)) * interval '1 second',
+        $3::INTERVAL) END END RETURNING attempts.turn = $1::BIGINT AS admitted, CAST(EXTRACT(epoch FROM attempts.free_at
+        - clock_timestamp()) AS DOUBLE PRECISION) AS wait, attempts.key = $2::BYTEA AS known_address
     """,
-    ("turn", "known_key", "memory", "key", "free", "exhausted", "forget", "max_wait"),
+    ("turn", "both", "max_wait", "address", "address_free", "memory", "account", "account_free", "forget", "exhausted"),
 )
 
 ATTEMPTS_FORGIVE = Statement(
     """
-    INSERT INTO attempts (key, attempts, failures, turn, last_at, free_at, succeeded_at) SELECT forgiven, 0, 0, 0,
-        clock_timestamp() AS clock_timestamp_1, clock_timestamp() AS clock_timestamp__1, CASE WHEN (forgiven =
+    INSERT INTO attempts (key, attempts, failures, turn, last_at, free_at, succeeded_at) SELECT forgiven.key, 0, 0, 0,
+        clock_timestamp() AS clock_timestamp_1, clock_timestamp() AS clock_timestamp__1, CASE WHEN (forgiven.key =
         $1::BYTEA) THEN clock_timestamp() END AS anon_1
-    FROM unnest($2::BYTEA[]) AS forgiven ORDER BY forgiven ON CONFLICT (key) DO UPDATE SET attempts = CASE WHEN
-        (attempts.key = any($3::BYTEA[])) THEN greatest(attempts.attempts - 1::BIGINT, 0::INTEGER) ELSE 0::INTEGER END,
-        failures = CASE WHEN (attempts.key = any($3::BYTEA[])) THEN greatest(attempts.failures - 1::INTEGER, 0::INTEGER)
-        ELSE 0::INTEGER END, last_at = CASE WHEN (attempts.key = $1::BYTEA) THEN clock_timestamp() ELSE attempts.last_at
-        END, free_at = clock_timestamp(), succeeded_at = CASE WHEN (attempts.key = $1::BYTEA) THEN clock_timestamp()
-        ELSE attempts.succeeded_at END
+    FROM unnest($2::BYTEA[]) WITH ORDINALITY AS forgiven(key, place) ORDER BY forgiven.place ON CONFLICT (key) DO UPDATE
+        SET attempts = CASE WHEN (attempts.key = any($3::BYTEA[])) THEN greatest(attempts.attempts - 1::BIGINT,
+        0::INTEGER) ELSE 0::INTEGER END, failures = CASE WHEN (attempts.key = any($3::BYTEA[])) THEN
+        greatest(attempts.failures - 1::INTEGER, 0::INTEGER) ELSE 0::INTEGER END, last_at = CASE WHEN (attempts.key =
+        $1::BYTEA) THEN clock_timestamp() ELSE attempts.last_at END, free_at = clock_timestamp(), succeeded_at = CASE
+        WHEN (attempts.key = $1::BYTEA) THEN clock_timestamp() ELSE attempts.succeeded_at END
     """,
     ("remembered", "keys", "refunded"),
 )

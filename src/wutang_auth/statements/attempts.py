@@ -18,7 +18,11 @@ from sqlalchemy import (
     exists,
     func,
     literal_column,
+    not_,
+    or_,
     select,
+    true,
+    union_all,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
@@ -29,40 +33,51 @@ from wutang_auth.models import Attempt
 # not now(): a statement that waited for the row would look at it with the time at which it came
 _now = func.clock_timestamp(type_=DateTime(timezone=True))
 
+_address = bindparam("address", type_=LargeBinary())
+_account = bindparam("account", type_=LargeBinary())
+_both = bindparam("both", type_=LargeBinary())
+_turn = bindparam("turn", type_=BigInteger())
+_address_free = bindparam("address_free", type_=Integer())
+_account_free = bindparam("account_free", type_=Integer())
+_forget = bindparam("forget", type_=Interval())
 
-def _wait(failures: ColumnElement[int]) -> ColumnElement[timedelta]:
+_is_free = col(Attempt.free_at) <= _now
+_is_stale = and_(_is_free, col(Attempt.last_at) < _now - _forget)
+_is_address = col(Attempt.key) == _address
+_next = case((_is_stale, 1), else_=col(Attempt.failures) + 1)
+
+
+def _wait(failures: ColumnElement[int], free: ColumnElement[int]) -> ColumnElement[timedelta]:
     """Nothing while failures are free, then 1 s, 2 s, 4 s … up to the longest."""
-    free: ColumnElement[int] = bindparam("free", type_=Integer())
     doubled = func.power(2.0, func.least(failures - free, 20)) * literal_column("interval '1 second'", Interval())
     wait: ColumnElement[timedelta] = case(
         (failures < free, literal_column("interval '0'", Interval())),
-        (failures >= bindparam("exhausted", type_=Integer()), bindparam("forget", type_=Interval())),
         else_=func.least(doubled, bindparam("max_wait", type_=Interval())),
     )
     return wait
 
 
-_is_free = col(Attempt.free_at) <= _now
-_is_stale = and_(_is_free, col(Attempt.last_at) < _now - bindparam("forget", type_=Interval()))
-_next = case((_is_stale, 1), else_=col(Attempt.failures) + 1)
-_first = bindparam("key", type_=LargeBinary())
+# The address first and held, so that of many at once none finds a turn for the account that it has not for the address.
+# Every statement takes rows in this order, address, account, both, so that none wait for each other in a circle.
+_origin = select(_is_free.label("is_free")).where(_is_address).with_for_update().cte("origin")
 _known = exists().where(
-    col(Attempt.key) == bindparam("known_key", type_=LargeBinary()),
-    col(Attempt.succeeded_at) > _now - bindparam("memory", type_=Interval()),
+    col(Attempt.key) == _both, col(Attempt.succeeded_at) > _now - bindparam("memory", type_=Interval())
 )
-
-COUNT: ClauseElement = (
+_tried = union_all(
+    select(literal_column("1").label("place"), _address.label("key"), _address_free.label("free")),
+    select(literal_column("2"), case((_known, _both), else_=_account), _account_free),
+).subquery("tried")
+ADMIT: ClauseElement = (
     insert(Attempt)
     .from_select(
         ["key", "attempts", "failures", "turn", "last_at", "free_at"],
         select(
-            case((_known, bindparam("known_key", type_=LargeBinary())), else_=_first),
-            literal_column("1"),
-            literal_column("1"),
-            bindparam("turn", type_=BigInteger()),
-            _now,
-            _now + _wait(literal_column("1", Integer())),
-        ),
+            _tried.c.key, literal_column("1"), literal_column("1"), _turn, _now,
+            _now + _wait(literal_column("1", Integer()), _tried.c.free),
+        )
+        .select_from(_tried.outerjoin(_origin, true()))
+        .where(or_(_tried.c.place == 1, _origin.c.is_free.isnot(False)))
+        .order_by(_tried.c.place),
     )
     .on_conflict_do_update(
         index_elements=[col(Attempt.key)],
@@ -70,18 +85,26 @@ COUNT: ClauseElement = (
             "attempts": case((_is_stale, 1), else_=col(Attempt.attempts) + 1),
             "failures": case((_is_free, _next), else_=col(Attempt.failures)),
             "turn": case((_is_free, literal_column("excluded.turn")), else_=col(Attempt.turn)),
-            "free_at": case((_is_free, _now + _wait(_next)), else_=col(Attempt.free_at)),
+            "free_at": case(
+                (not_(_is_free), col(Attempt.free_at)),
+                (and_(not_(_is_address), _next >= bindparam("exhausted", type_=Integer())), _now + _forget),
+                else_=_now + _wait(_next, case((_is_address, _address_free), else_=_account_free)),
+            ),
             "last_at": _now,
         },
     )
     .returning(
-        (col(Attempt.turn) == bindparam("turn", type_=BigInteger())).label("admitted"),
+        (col(Attempt.turn) == _turn).label("admitted"),
         cast(func.extract("epoch", col(Attempt.free_at) - _now), Double()).label("wait"),
-        (col(Attempt.key) == bindparam("known_key", type_=LargeBinary())).label("known_address"),
+        (col(Attempt.key) == _both).label("known_address"),
     )
-)
+)  # fmt: skip
 
-_forgiven = func.unnest(bindparam("keys", type_=ARRAY(LargeBinary()))).column_valued("forgiven")
+_keys = (
+    func.unnest(bindparam("keys", type_=ARRAY(LargeBinary())))
+    .table_valued("key", with_ordinality="place")
+    .render_derived("forgiven")
+)
 _is_remembered = col(Attempt.key) == bindparam("remembered", type_=LargeBinary())
 _is_refunded = col(Attempt.key) == func.any(bindparam("refunded", type_=ARRAY(LargeBinary())))
 FORGIVE = (
@@ -89,11 +112,9 @@ FORGIVE = (
     .from_select(
         ["key", "attempts", "failures", "turn", "last_at", "free_at", "succeeded_at"],
         select(
-            _forgiven, *[literal_column("0")] * 3, _now, _now,
-            case((_forgiven == bindparam("remembered", type_=LargeBinary()), _now)),
-        )
-        # locked in one order, so that two that succeed at once do not wait for each other in a circle
-        .order_by(_forgiven),
+            _keys.c.key, *[literal_column("0")] * 3, _now, _now,
+            case((_keys.c.key == bindparam("remembered", type_=LargeBinary()), _now)),
+        ).order_by(_keys.c.place),
     )
     .on_conflict_do_update(
         index_elements=[col(Attempt.key)],

@@ -7,7 +7,7 @@ from seeding import Plan, in_database
 
 from wutang_auth import migrations
 from wutang_auth.keys import KeyRing
-from wutang_auth.repository import SessionRepository
+from wutang_auth.repository import sql
 from wutang_auth.settings import Settings
 from wutang_auth.tokens import Tokens
 
@@ -99,8 +99,9 @@ def write_statements(plan: Plan, settings: Settings) -> None:
     """Hand the service's own SQL to the limit, which has to run the same."""
     names = {name: f":{name}" for name in ("uid", "sid", "given", "grace")}
     statements = {
-        "me": SessionRepository._READ,  # noqa: SLF001 -- the very statement, not a copy that ages
-        "refresh": SessionRepository._ROTATE,  # noqa: SLF001 -- likewise
+        # the very statements, not copies that age
+        "me": sql.SESSIONS_READ,
+        "refresh": sql.SESSIONS_ROTATE,
     }
     document = {name: {"sql": it.sql, "arguments": it.arguments(names)} for name, it in statements.items()}
     document["grace"] = settings.refresh_grace

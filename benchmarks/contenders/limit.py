@@ -46,15 +46,8 @@ class Query:
 
     def __init__(self, name: str) -> None:
         self.sql: str = statements[name]["sql"]
-        self._constants: dict[Any, Any] = {":grace": timedelta(seconds=statements["grace"])}
-        order: list[Any] = []
-        for number, argument in enumerate(statements[name]["arguments"]):
-            if isinstance(argument, str) and argument.startswith(":"):
-                order.append(argument)
-            else:
-                order.append(number)
-                self._constants[number] = argument
-        self._in_order = itemgetter(*order)
+        self._constants = {"grace": timedelta(seconds=statements["grace"])}
+        self._in_order = itemgetter(*statements[name]["parameters"])
 
     async def fetchrow(self, given: dict[str, Any]) -> "asyncpg.Record":
         connection = idle.pop()  # never empty: there are as many as requests at once
@@ -109,7 +102,7 @@ async def me(scope: dict[str, Any]) -> bytes:
             verified.clear()
         claims = verified[token] = verify(token)
     user, session, generation, expires_at = claims
-    row = await select.fetchrow({":uid": user, ":sid": session})
+    row = await select.fetchrow({"uid": user, "sid": session})
     if row["generation"] != generation or row["has_expired"] or row["disabled_at"] or expires_at <= time.time():
         raise ValueError("no longer valid")
     return orjson.dumps(
@@ -132,7 +125,7 @@ async def refresh(scope: dict[str, Any]) -> bytes:
     now = int(time.time())
     if expires_at <= now:
         raise ValueError("expired")
-    row = await update.fetchrow({":uid": user, ":sid": session, ":given": generation})
+    row = await update.fetchrow({"uid": user, "sid": session, "given": generation})
     if not row["stepped"]:
         raise ValueError("used before")
     end = now + int(row["lifetime"])

@@ -97,13 +97,8 @@ async def some_sessions(connection: "asyncpg.Connection", plan: Plan) -> "list[a
 
 def write_statements(plan: Plan, settings: Settings) -> None:
     """Hand the service's own SQL to the limit, which has to run the same."""
-    names = {name: f":{name}" for name in ("uid", "sid", "given", "grace")}
-    statements = {
-        # the very statements, not copies that age
-        "me": sql.SESSIONS_READ,
-        "refresh": sql.SESSIONS_ROTATE,
-    }
-    document = {name: {"sql": it.sql, "arguments": it.arguments(names)} for name, it in statements.items()}
+    statements = {"me": sql.SESSIONS_READ, "refresh": sql.SESSIONS_ROTATE}
+    document = {name: {"sql": it.sql, "parameters": it.parameters} for name, it in statements.items()}
     document["grace"] = settings.refresh_grace
     (plan.directory / "statements.json").write_text(json.dumps(document, indent=2))
 

@@ -40,32 +40,35 @@ _PRIVATE = ("/api/auth", "/api/users")
 class _Head:
     """What the edge needs of a request's head, found in one pass."""
 
-    size: int = 0
-    hosts: int = 0
-    content_types: int = 0
-    request_id: bytes | None = None
-    user_agent: bytes | None = None
-    content_length: bytes | None = None
-    forwarded_for: bytes = b""
+    size: int
+    hosts: int
+    content_types: int
+    request_id: bytes | None
+    user_agent: bytes | None
+    content_length: bytes | None
+    forwarded_for: bytes
 
     @classmethod
     def of(cls, scope: Scope) -> "_Head":
-        head = cls(size=len(scope["path"]) + len(scope["query_string"]))
+        size = len(scope["path"]) + len(scope["query_string"])
+        hosts = content_types = 0
+        request_id = user_agent = content_length = None
+        forwarded_for = b""
         for name, value in scope["headers"]:
-            head.size += len(name) + len(value)
+            size += len(name) + len(value)
             if name == b"host":
-                head.hosts += 1 if _HOST.fullmatch(value) else 2
+                hosts += 1 if _HOST.fullmatch(value) else 2
             elif name == b"user-agent":
-                head.user_agent = value
+                user_agent = value
             elif name == b"content-length":
-                head.content_length = value
+                content_length = value
             elif name == b"content-type":
-                head.content_types += 1
+                content_types += 1
             elif name == b"x-request-id":
-                head.request_id = value if _REQUEST_ID.fullmatch(value) else None
+                request_id = value if _REQUEST_ID.fullmatch(value) else None
             elif name == b"x-forwarded-for":
-                head.forwarded_for += b"," + value
-        return head
+                forwarded_for += b"," + value
+        return cls(size, hosts, content_types, request_id, user_agent, content_length, forwarded_for)
 
     def refused(self, http_version: str) -> AuthError | None:
         """Why this request goes no further."""

@@ -20,8 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wutang_auth.api.envelope import answer
 
 _Resolve = Callable[[Request], Awaitable[Any]]
-_Step = tuple[Callable[..., Awaitable[Any]], str | None, list[tuple[str, int]]]
-"""A call, the name by which it wants the request, and the names by which it wants the results of earlier steps."""
+_Step = tuple[Callable[..., Awaitable[Any]], list[int]]
+"""A call, and its arguments: 0 is the request, 1 the result of the first step, and so on."""
 
 
 class Shortcut:
@@ -75,12 +75,9 @@ def _direct(dependant: Dependant) -> _Resolve | None:
         return None
 
     async def resolve(request: Request) -> Any:
-        results: list[Any] = []
-        for call, request_name, needed in steps:
-            arguments: dict[str, Any] = {} if request_name is None else {request_name: request}
-            for name, position in needed:
-                arguments[name] = results[position]
-            results.append(await call(**arguments))
+        results: list[Any] = [request]
+        for call, arguments in steps:
+            results.append(await call(*[results[position] for position in arguments]))
         return results[-1]
 
     return resolve
@@ -97,12 +94,18 @@ def _plan(dependant: Dependant, steps: list[_Step]) -> bool:
     call: Any = dependant.call
     if asks_for_more or not (inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__)):
         return False
-    needed = []
+    positions = {dependant.request_param_name: 0}
     for sub in dependant.dependencies:
-        if sub.name is None or not _plan(sub, steps):
+        if not _plan(sub, steps):
             return False
-        needed.append((sub.name, len(steps) - 1))
-    steps.append((call, dependant.request_param_name, needed))
+        positions[sub.name] = len(steps)
+    parameters = inspect.signature(call).parameters.values()
+    if any(
+        parameter.kind is not parameter.POSITIONAL_OR_KEYWORD or parameter.name not in positions
+        for parameter in parameters
+    ):
+        return False
+    steps.append((call, [positions[parameter.name] for parameter in parameters]))
     return True
 
 

@@ -64,7 +64,8 @@ def test_trusted_proxies_are_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     "url",
     [
         "postgresql://", "postgres://h/d", "postgresql:///d", "postgresql://u:p%40ss@h:5432/d?sslmode=require",
-        "postgresql://u@a:1,b:2,[::1]:3/d?target_session_attrs=read-write", "postgresql://u@/d?host=%2Frun%2Fpg&port=5432",
+        "postgresql://u@a:1,b:2,c:3/d?target_session_attrs=read-write", "postgresql://u@/d?host=%2Frun%2Fpg&port=5432",
+        "postgresql://u@[::1]:3/d", "postgresql://u@/d?host=a,[::1]&port=1,2", "postgresql://u:a,b@[::1]/d",
         "postgresql://h/d?application_name=x&sslmode=verify-full&sslrootcert=/ca.pem",
     ],
 )  # fmt: skip
@@ -87,6 +88,8 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "a URL with a bad port behind": ("DATABASE_URL", "postgresql://a/d?port=x", "its port must be a number"),
     "a URL with # in its password": ("DATABASE_URL", f"postgresql://u:{CANARY}#x@h/d", "percent-encode"),
     "a URL with an open bracket": ("DATABASE_URL", f"postgresql://u:{CANARY}[x@h/d", "percent-encode"),
+    "several hosts, one by IPv6": ("DATABASE_URL", f"postgresql://u:{CANARY}@a:1,[::1]:2/d", "?host=a,[::1]"),
+    "several hosts, all by IPv6": ("DATABASE_URL", f"postgresql://u:{CANARY}@[::1],[::2]/d", "?host=a,[::1]"),
     "a URL with a bad sslmode": ("DATABASE_URL", f"postgresql://h/d?sslmode={CANARY}", "sslmode must be one of"),
     "a URL with bad attributes": (
         "DATABASE_URL", f"postgresql://h/d?target_session_attrs={CANARY}", "target_session_attrs must be one of",

@@ -36,13 +36,18 @@ def _postgresql_url(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
     if not re.fullmatch(r"postgres(ql)?://[^\s\x00]*", url):
         raise ValueError("must be a URL that begins with postgresql://, without spaces")
+    hosts = re.split("[/?#]", url.partition("://")[2])[0].rpartition("@")[2]
+    if "," in hosts and "[" in hosts:
+        # Python's parser takes that in some versions only
+        raise ValueError(
+            "of several hosts with IPv6 addresses must be like postgresql://user@/db?host=a,[::1]&port=1,2"
+        )
     try:
         parts = urlsplit(url)
         asked = dict(parse_qsl(parts.query))
     except ValueError:
         raise ValueError("must be a URL; percent-encode what is special in its password") from None
-    hosts = parts.netloc.rpartition("@")[2].split(",")
-    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts] + asked.get("port", "").split(",")
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts.split(",")] + asked.get("port", "").split(",")
     if any(port and not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 2**16) for port in ports):
         raise ValueError("its port must be a number; percent-encode what is special in its password")
     for name, choices in (("sslmode", _SSL_MODES), ("target_session_attrs", _TARGETS)):

@@ -159,7 +159,10 @@ async def test_pooler_that_refuses_settings_is_connected_without_them(stage: Set
     [
         ("postgresql://u:p@h/d?a=b", ["postgresql://u:p@h/d?a=b"]),
         ("postgresql://u:p@h1,h2:2/d?a=b", ["postgresql://u:p@h1/d?a=b", "postgresql://u:p@h2:2/d?a=b"]),
-        ("postgres://[::1]:1,[::2]:2/d", ["postgres://[::1]:1/d", "postgres://[::2]:2/d"]),
+        (
+            "postgres:///d?host=[::1],[::2]&port=1,2",
+            ["postgres:///d?host=%5B%3A%3A1%5D&port=1", "postgres:///d?host=%5B%3A%3A2%5D&port=2"],
+        ),
         ("postgresql:///d", ["postgresql:///d"]),
         ("postgresql://u@/d?host=/a/b&port=1", ["postgresql://u@/d?host=/a/b&port=1"]),
         (

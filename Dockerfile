@@ -36,8 +36,9 @@ COPY --from=build /opt/wutang-auth /opt/wutang-auth
 ENV PATH=/opt/wutang-auth/bin:$PATH
 
 # The base image comes without bytecode, and with a read-only root it could not be kept at run time. This compiles what
-# the service imports, and shows that it imports.
-RUN python -c "import http.client, uvicorn, uvloop, httptools, wutang_auth.cli, wutang_auth.main"
+# the service and its migrations import, and shows that it imports.
+RUN python -c "import http.client, uvicorn, uvloop, httptools, wutang_auth.cli, wutang_auth.main" \
+    && python -c "import alembic.command, sqlalchemy.dialects.postgresql.asyncpg, sqlalchemy.ext.asyncio, wutang_auth.models"
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 
 USER 10001:10001

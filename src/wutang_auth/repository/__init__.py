@@ -1,4 +1,7 @@
-"""The only place from which SQL is sent, one file a table; the SQL itself is in `sql.py`, made from `statements`."""
+"""The only place from which SQL is sent, one file a table.
+
+The SQL is in `sql.py`, made from `statements`; that of imports, on a table of their own, is in `imports.py`.
+"""
 
 from wutang_auth.repository.attempts import AttemptRepository, Keys, Limits
 from wutang_auth.repository.imports import ImportRepository, IncomingUser, RejectedRow

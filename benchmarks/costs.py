@@ -55,7 +55,7 @@ def watched(name, globals=None, locals=None, fromlist=(), level=0):
 
 begin = resident()
 builtins.__import__ = watched
-import wutang_auth.cli, wutang_auth.main, wutang_auth.server
+import wutang_auth.cli, wutang_auth.main, wutang_auth.server.process
 import uvicorn.protocols.http.httptools_impl, uvloop
 builtins.__import__ = original
 print(json.dumps({"interpreter": begin, "imported": resident(), "own": own}))

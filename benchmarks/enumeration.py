@@ -20,11 +20,10 @@ from pathlib import Path
 import httpx
 from passlib.hash import argon2, bcrypt
 
-from wutang_auth import migrations
-from wutang_auth.database import Database
+from wutang_auth.database import Database, migrations
 from wutang_auth.embedded import EmbeddedPostgres
-from wutang_auth.keys import KeyRing
 from wutang_auth.repository import UserRepository
+from wutang_auth.tokens.key_ring import KeyRing
 
 ROUNDS = 40
 PORT = 8791

@@ -4,7 +4,7 @@ set -euo pipefail
 SWAGGER_UI=5.35.0
 REDOC=2.5.4
 
-assets=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/src/wutang_auth/api/assets
+assets=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/src/wutang_auth/api/documentation/assets
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"

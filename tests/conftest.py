@@ -14,11 +14,20 @@ from uuid import uuid4
 
 import pytest
 
-from support import SERVER, TEMPLATE, Instance, administer, environment_of, running, temporary_database, with_database
-from wutang_auth import migrations
+from support.services import (
+    SERVER,
+    TEMPLATE,
+    Instance,
+    administer,
+    environment_of,
+    running,
+    temporary_database,
+    with_database,
+)
+from wutang_auth.database import migrations
 from wutang_auth.embedded import EmbeddedPostgres
-from wutang_auth.keys import KeyRing
 from wutang_auth.settings import Settings, load
+from wutang_auth.tokens.key_ring import KeyRing
 
 _GIVEN = "WUTANG_TEST_DATABASE_URL"
 _PREFIX = "wutang-test-"

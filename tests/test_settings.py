@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support import run_cli
+from support.services import run_cli
 from wutang_auth import settings as settings_module
 from wutang_auth.settings import Settings, SettingsError, load
 

@@ -5,11 +5,11 @@ import json
 import asyncpg
 from seeding import Plan, in_database
 
-from wutang_auth import migrations
-from wutang_auth.keys import KeyRing
+from wutang_auth.database import migrations
 from wutang_auth.repository import sql
 from wutang_auth.settings import Settings
-from wutang_auth.tokens import Tokens
+from wutang_auth.tokens.access import Tokens
+from wutang_auth.tokens.key_ring import KeyRing
 
 
 def seed(plan: Plan) -> None:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from wutang_auth import passwords
 from wutang_auth.cli import main
+from wutang_auth.passwords import hashing as passwords
 
 
 def verify_nothing(*_: Any) -> passwords.Verdict:

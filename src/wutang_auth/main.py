@@ -15,19 +15,22 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wutang_auth import __version__
 from wutang_auth import settings as settings_module
-from wutang_auth.api import auth, docs, envelope, health, openapi, response_code, users, well_known
-from wutang_auth.api.edge import Edge
-from wutang_auth.api.routing import Shortcut, allowed_methods
+from wutang_auth.api import envelope
+from wutang_auth.api.direct_route import Shortcut, allowed_methods
+from wutang_auth.api.documentation import openapi
+from wutang_auth.api.middleware.edge import Edge
+from wutang_auth.api.routes import auth, docs, health, users, well_known
+from wutang_auth.api.routes import response_codes as response_code
 from wutang_auth.database import Database
 from wutang_auth.errors import DatabaseUnavailable, Overloaded
-from wutang_auth.keys import KeyRing, KeyRingError
-from wutang_auth.password_rules import PasswordRules
-from wutang_auth.passwords import Passwords
+from wutang_auth.passwords.hashing import Passwords
+from wutang_auth.passwords.rules import PasswordRules
 from wutang_auth.repository import REVISION, AttemptRepository, SchemaRepository, SessionRepository, UserRepository
 from wutang_auth.service import AuthService, UserService
+from wutang_auth.service.throttle import Throttle
 from wutang_auth.settings import Settings, SettingsError
-from wutang_auth.throttle import Throttle
-from wutang_auth.tokens import Tokens
+from wutang_auth.tokens.access import Tokens
+from wutang_auth.tokens.key_ring import KeyRing, KeyRingError
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +103,7 @@ def _routed(settings: Settings) -> FastAPI:
         title="wutang-auth",
         version=__version__,
         lifespan=_lifespan,
-        openapi_url=None,  # api/docs.py has the routes of the documentation
+        openapi_url=None,  # api/routes/docs.py has the routes of the documentation
         redirect_slashes=False,
     )
     app.root_path = settings.root_path  # FastAPI deprecates it as an argument

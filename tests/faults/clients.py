@@ -11,7 +11,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from faults.history import Kind, Operation, Outcome
-from support import PASSWORD, Forge, decode_segment
+from support.services import PASSWORD, Forge, decode_segment
 
 _PATIENCE = 10.0  # seconds: more than the service may take in any fault
 _PAUSE = 0.02

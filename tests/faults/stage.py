@@ -13,8 +13,8 @@ from pathlib import Path
 from faults.clients import Connection, Load, Lost, Refused
 from faults.cluster import Server, free_port
 from faults.proxy import Proxy
-from support import Forge, Process, serving
-from wutang_auth.keys import KeyRing
+from support.services import Forge, Process, serving
+from wutang_auth.tokens.key_ring import KeyRing
 
 EMAILS = [f"visitor{number}@wutang.example" for number in range(6)]
 GRACE = 10

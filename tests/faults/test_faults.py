@@ -8,9 +8,9 @@ import pytest
 
 from faults.clients import Connection
 from faults.stage import EMAILS, GONE_WITHIN, WITHIN, Report, SetStage, Stage
-from support import PASSWORD
-from wutang_auth.keys import KeyRing
-from wutang_auth.throttle import _keys
+from support.services import PASSWORD
+from wutang_auth.service.throttle import _keys
+from wutang_auth.tokens.key_ring import KeyRing
 
 
 async def test_database_killed(stage: SetStage, report: Report) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from faults.clients import Connection
 from faults.stage import EMAILS, SetStage, Stage
-from support import PASSWORD
+from support.services import PASSWORD
 
 pytestmark = pytest.mark.long
 

@@ -14,9 +14,8 @@ from fastapi.security.base import SecurityBase
 from pydantic import BaseModel, ValidationError, WithJsonSchema
 from starlette.requests import ClientDisconnect, Request
 
-from wutang_auth import strict_json
-from wutang_auth.api.edge import MAX_BODY
 from wutang_auth.api.envelope import field_errors
+from wutang_auth.api.middleware.edge import MAX_BODY
 from wutang_auth.errors import (
     FieldError,
     InsufficientScope,
@@ -27,8 +26,9 @@ from wutang_auth.errors import (
     TokenMissing,
     UnsupportedMediaType,
 )
-from wutang_auth.passwords import departure
+from wutang_auth.passwords.hashing import departure
 from wutang_auth.service import AuthService, Caller, UserService
+from wutang_auth.tokens import strict_json
 
 Body = TypeVar("Body", bound=BaseModel)
 

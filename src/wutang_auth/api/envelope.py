@@ -25,7 +25,7 @@ from wutang_auth.errors import (
     TokenMissing,
     Unauthenticated,
 )
-from wutang_auth.logs import places
+from wutang_auth.observability.logs import places
 from wutang_auth.response_codes import Language, ResponseCode
 
 logger = logging.getLogger(__name__)

@@ -18,12 +18,13 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from wutang_auth import names, passwords, scopes
+from wutang_auth import names, scopes
 from wutang_auth.emails import MAX_LENGTH, parse_email
 from wutang_auth.moments import parse_moment
+from wutang_auth.passwords import hashing as passwords
 from wutang_auth.repository import SessionRecord, UserChange, UserRecord
 from wutang_auth.service import NewUser, UserPage
-from wutang_auth.tokens import TokenPair
+from wutang_auth.tokens.access import TokenPair
 
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 _FIT_FOR_TEXT = r"^[^\u0000]*$"  # for documents, in which there are no surrogates

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from wutang_auth.cli import dev, keys, migrate, openapi, serve, sessions, users
-from wutang_auth.cli.target import CommandError
+from wutang_auth.cli.context import CommandError
 
 app = typer.Typer(
     name="wutang-auth",

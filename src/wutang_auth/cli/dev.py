@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
+from wutang_auth.cli.context import DATA_DIR, CommandError, DataDir, embedded, load_settings
 from wutang_auth.cli.output import say
-from wutang_auth.cli.target import DATA_DIR, CommandError, DataDir, embedded, load_settings
 
 _DEMO_EMAIL = "demo@wutang.example"
 _DEMO_SCOPES = ["users:read", "users:write"]
@@ -56,7 +56,7 @@ def _only_one(data_dir: Path) -> Iterator[None]:
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    from wutang_auth.server import bind
+    from wutang_auth.server.process import bind
 
     try:
         return bind(host, port)
@@ -65,9 +65,12 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.socket) -> None:
-    from wutang_auth import logs, migrations, repository, server
-    from wutang_auth.keys import KeyRing, KeyRingError
+    from wutang_auth import repository
+    from wutang_auth.database import migrations
     from wutang_auth.main import create_app
+    from wutang_auth.observability import logs
+    from wutang_auth.server import process as server
+    from wutang_auth.tokens.key_ring import KeyRing, KeyRingError
 
     keys = Path(os.environ.get("WUTANG_KEYS_FILE") or data_dir / "keys.json")
     settings = load_settings(
@@ -96,7 +99,7 @@ async def _demo_user(database_url: str, known_password: object) -> str:
     """Make sure that the demo user exists, and return a password that lets it in."""
     from wutang_auth.database import Database
     from wutang_auth.errors import NotFound
-    from wutang_auth.passwords import Passwords
+    from wutang_auth.passwords.hashing import Passwords
     from wutang_auth.repository import UserChange, UserRepository
 
     database = Database(database_url)

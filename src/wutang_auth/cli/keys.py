@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
+from wutang_auth.cli.context import DATA_DIR, AsJson, CommandError, DataDir, keys_file, refresh_ttl
 from wutang_auth.cli.output import document, say, table
-from wutang_auth.cli.target import DATA_DIR, AsJson, CommandError, DataDir, keys_file, refresh_ttl
-from wutang_auth.keys import ALGORITHMS, Algorithm, KeyRing, KeyRingError, SigningKey
+from wutang_auth.tokens.key_ring import ALGORITHMS, Algorithm, KeyRing, KeyRingError, SigningKey
 
 app = typer.Typer(help="The keys that sign tokens.", no_args_is_help=True)
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from wutang_auth.cli.context import DATA_DIR, CommandError, DataDir, database_url
 from wutang_auth.cli.output import say
-from wutang_auth.cli.target import DATA_DIR, CommandError, DataDir, database_url
 
 
 def migrate(
@@ -14,7 +14,8 @@ def migrate(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Bring the database's schema to head."""
-    from wutang_auth import migrations, repository
+    from wutang_auth import repository
+    from wutang_auth.database import migrations
 
     with database_url(data_dir) as url:
         try:

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import typer
 
-from wutang_auth.keys import rfc3339
 from wutang_auth.repository import SessionRecord
+from wutang_auth.tokens.key_ring import rfc3339
 
 _FITTED_ROWS = 500
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from wutang_auth.cli.target import CommandError, load_settings
+from wutang_auth.cli.context import CommandError, load_settings
 
 
 def serve(
@@ -14,8 +14,9 @@ def serve(
 ) -> None:
     """Serve the API; the settings come from the environment."""
     settings = load_settings()
-    from wutang_auth import logs, server
-    from wutang_auth.keys import KeyRing, KeyRingError
+    from wutang_auth.observability import logs
+    from wutang_auth.server import process as server
+    from wutang_auth.tokens.key_ring import KeyRing, KeyRingError
 
     logs.configure(settings)
     app = None

@@ -2,8 +2,8 @@
 
 import typer
 
+from wutang_auth.cli.context import DATA_DIR, AsJson, DataDir, run, run_users
 from wutang_auth.cli.output import document, documents, say, session_document, table
-from wutang_auth.cli.target import DATA_DIR, AsJson, DataDir, run, run_users
 from wutang_auth.cli.users import Email, parsed_email
 from wutang_auth.database import Database
 from wutang_auth.repository import SessionRecord, SessionRepository

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from wutang_auth.api.schemas import user_body
-from wutang_auth.cli import transfer
+from wutang_auth.cli import user_import as transfer
+from wutang_auth.cli.context import DATA_DIR, AsJson, CommandError, DataDir, run_users
 from wutang_auth.cli.output import document, documents, say, table
-from wutang_auth.cli.target import DATA_DIR, AsJson, CommandError, DataDir, run_users
 from wutang_auth.emails import parse_email
 from wutang_auth.names import parse_name
 from wutang_auth.repository import UserChange, UserRecord

@@ -15,8 +15,8 @@ from wutang_auth.errors import (
     TooManyAttempts,
     WrongCurrentPassword,
 )
-from wutang_auth.password_rules import PasswordRules
-from wutang_auth.passwords import Passwords, Verdict
+from wutang_auth.passwords.hashing import Passwords, Verdict
+from wutang_auth.passwords.rules import PasswordRules
 from wutang_auth.repository import (
     Credentials,
     SessionRecord,
@@ -24,8 +24,8 @@ from wutang_auth.repository import (
     UserRecord,
     UserRepository,
 )
-from wutang_auth.throttle import Attempt, Throttle
-from wutang_auth.tokens import Kind, TokenPair, Tokens
+from wutang_auth.service.throttle import Attempt, Throttle
+from wutang_auth.tokens.access import Kind, TokenPair, Tokens
 
 # A login that is refused unseen costs little, but thousands a second take the event loop from those who are logged in;
 # with this pause a connection that asks again at once has twenty a second. It varies, lest all come back together.

@@ -1,0 +1,1 @@
+"""The documents about the API, derived from its routes."""

@@ -1,0 +1,360 @@
+"""The OpenAPI document: what FastAPI derives from the routes, completed with what it cannot see."""
+
+from collections.abc import Iterator, Sequence
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from pydantic_core import from_json, to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wutang_auth import errors
+from wutang_auth.api.dependencies import BearerToken, ParsedBody, RequiredScope, auth_service, authenticate
+from wutang_auth.api.documentation.code_samples import code_samples
+from wutang_auth.api.documentation.examples import example
+from wutang_auth.api.envelope import ErrorEnvelope, InvalidParametersEnvelope, refusal
+from wutang_auth.errors import AuthError, FieldError
+from wutang_auth.response_codes import ResponseCode
+
+Document = dict[str, Any]
+"""JSON, to be written out and read by programs that know OpenAPI; typing each level would say OpenAPI again."""
+
+_REFUSALS: Final = "x-refusals"
+_SCHEMA: Final = "#/components/schemas/{model}"
+_RESPONSE: Final = "#/components/responses/{}"
+
+_DESCRIPTION: Final = Path(__file__).parent / "assets" / "description.md"
+
+_TAGS: Final = [
+    {"name": "general", "description": "What the codes mean. 返回码说明"},
+    {"name": "auth", "description": "Login, refresh, logout, and whose token it is. 登录、刷新、注销与当前用户"},
+    {"name": "users", "description": "The users, for administrators. 用户管理"},
+    {"name": "keys", "description": "How other services verify tokens. 公钥"},
+    {"name": "health", "description": "For load balancers and supervisors. 健康检查"},
+]
+
+_SECURITY_SCHEMES: Final = {
+    "accessToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT (RFC 9068)",
+        "description": "The `access_token` of a login or refresh. Some routes ask for a scope that the user must have: "
+        "`users:read` to see users, `users:write` to change them.",
+    },
+    "refreshToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The `refresh_token` of a login or refresh.",
+    },
+}
+
+_HEADERS: Final = {
+    "RequestId": {
+        "description": "names this request in the service's log; the client's own `X-Request-ID` where it sent one",
+        "schema": {"type": "string", "examples": ["4f9c1c0d7a3e2b58"]},
+    },
+    "RetryAfter": {
+        "description": "seconds after which the same request may succeed",
+        "schema": {"type": "integer", "minimum": 1, "examples": [1]},
+    },
+    "WwwAuthenticate": {
+        "description": "what was wrong with the token (RFC 6750 section 3)",
+        "schema": {"type": "string", "examples": ['Bearer realm="wutang-auth", error="invalid_token"']},
+    },
+}
+
+# One of each kind of refusal, by response component; the examples are what the service answers to them.
+_INSTANCES: Final[dict[type[AuthError], tuple[AuthError, ...]]] = {
+    errors.Unauthenticated: (errors.TokenInvalid(), errors.TokenExpired()),
+    errors.InvalidCredentials: (errors.InvalidCredentials(),),
+    errors.InsufficientScope: (errors.InsufficientScope("users:read"),),
+    errors.NotFound: (errors.NotFound(),),
+    errors.Conflict: (errors.Conflict(),),
+    errors.MalformedRequest: (errors.MalformedRequest(),),
+    errors.PayloadTooLarge: (errors.PayloadTooLarge(),),
+    errors.HeadTooLarge: (errors.HeadTooLarge(),),
+    errors.UnsupportedMediaType: (errors.UnsupportedMediaType(),),
+    errors.InvalidParameters: (errors.InvalidParameters([FieldError("email", "必须填写", "is required")]),),
+    errors.TooManyAttempts: (errors.TooManyAttempts(8),),
+    errors.Failed: (errors.Failed(),),
+    errors.Unavailable: (errors.Unavailable(),),
+}
+
+_WHEN: Final[dict[type[AuthError], str]] = {
+    errors.Unauthenticated: "No token, a bad one, one that was revoked, or its user is disabled or deleted.",
+    errors.NotFound: "There is none with this id.",
+    errors.Failed: "A bug of the service; its log tells more beside the `X-Request-ID`.",
+}
+
+
+def refusals(*refused: type[AuthError]) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses=`: what it may refuse, besides what follows from its dependencies and parameters."""
+    statuses = {error.status for error in refused}
+    return {status: {_REFUSALS: [error.__name__ for error in refused if error.status == status]} for status in statuses}
+
+
+def build(app: FastAPI) -> Document:
+    """The document of an app's routes."""
+    codes = "\n".join(f"| {code.number} | {code.english} | {code.chinese} |" for code in ResponseCode)
+    derived = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary="JWT authentication: login, refresh, logout that holds",
+        description=_DESCRIPTION.read_text("utf-8").replace("{codes}", codes),
+        servers=[{"url": app.root_path or "/"}],
+        tags=_TAGS,
+        routes=app.routes,
+    )
+    document = _named_by_class(derived)
+    components = document["components"]
+    components["securitySchemes"] = _SECURITY_SCHEMES
+    components["headers"] = _HEADERS
+    components["responses"] = {error.__name__: _refusal_response(error) for error in _INSTANCES}
+    _complete_schemas(components["schemas"], _bodies(app))
+    for route in _routes(app):
+        for method in route.methods or ():
+            _complete_operation(document, route, document["paths"][route.path_format][method.lower()])
+    _add_links(document)
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            operation["x-codeSamples"] = code_samples(document, path, method)
+    return document
+
+
+def _routes(app: FastAPI) -> Iterator[RouteContext]:
+    for route in iter_route_contexts(app.routes):
+        if isinstance(route.original_route, APIRoute) and route.include_in_schema:
+            yield route
+
+
+def _dependants(dependant: Dependant) -> Iterator[Dependant]:
+    """A route, what it depends on, and what that depends on."""
+    yield dependant
+    for dependency in dependant.dependencies:
+        yield from _dependants(dependency)
+
+
+def _bodies(app: FastAPI) -> list[type[BaseModel]]:
+    calls = [dependant.call for route in _routes(app) for dependant in _dependants(route.dependant)]
+    return [call.model for call in calls if isinstance(call, ParsedBody)]
+
+
+# -- Schemas ----------------------------------------------------------------------------------------------------------
+
+
+def _named_by_class(derived: Document) -> Document:
+    """The document with `UserEnvelope`, the class's name, for what pydantic calls `Envelope_UserBody_`."""
+    text = to_json(derived).decode()
+    for name, schema in derived["components"]["schemas"].items():
+        if name.startswith("Envelope_"):
+            text = text.replace(f'"{name}":', f'"{schema["title"]}":')
+            text = text.replace(_SCHEMA.format(model=name), _SCHEMA.format(model=schema["title"]))
+    document: Document = from_json(text)
+    return document
+
+
+def _complete_schemas(schemas: Document, bodies: Sequence[type[BaseModel]]) -> None:
+    models: list[tuple[type[BaseModel], Any]] = [(body, "validation") for body in bodies]
+    models += [(ErrorEnvelope, "serialization"), (InvalidParametersEnvelope, "serialization")]
+    schemas |= models_json_schema(models, ref_template=_SCHEMA)[1]["$defs"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    schemas["ResponseCode"] = {
+        "type": "integer",
+        "enum": [code.number for code in ResponseCode],
+        "x-enum-varnames": [code.name for code in ResponseCode],
+        "x-enum-descriptions": [f"{code.chinese} ({code.english})" for code in ResponseCode],
+        "description": "What became of a request, in more detail than its HTTP status.",
+    }
+    for name, schema in schemas.items():
+        _drop_titles(schema)
+        if name.endswith("Envelope"):
+            schema["properties"]["code"] = {"$ref": _SCHEMA.format(model="ResponseCode")}
+    for name in sorted(schemas):
+        schemas[name] = schemas.pop(name)
+
+
+def _drop_titles(schema: Any) -> None:
+    """Leave out the names of fields in other words, which pydantic puts beside them."""
+    if isinstance(schema, list):
+        for item in schema:
+            _drop_titles(item)
+    if isinstance(schema, dict):
+        if isinstance(schema.get("title"), str):
+            del schema["title"]
+        for item in schema.values():
+            _drop_titles(item)
+
+
+# -- Operations -------------------------------------------------------------------------------------------------------
+
+
+def _complete_operation(document: Document, route: RouteContext, operation: Document) -> None:
+    dependencies: list[Any] = [dependant.call for dependant in _dependants(route.dependant)]
+    body = next((dependency for dependency in dependencies if isinstance(dependency, ParsedBody)), None)
+    scopes = [dependency.scope for dependency in dependencies if isinstance(dependency, RequiredScope)]
+    summary, _, description = cleandoc(operation.pop("description")).partition("\n\n")
+    operation["summary"] = " ".join(summary.split()).rstrip(".")
+    operation["security"] = _security(dependencies, scopes)
+    for parameter in operation.get("parameters", ()):
+        _drop_titles(parameter["schema"])
+        parameter["schema"].pop("description", None)  # it is the parameter's already
+
+    notes = [description] if description else []
+    if scopes:
+        notes.append(f"Asks for the scope `{'`, `'.join(scopes)}`.")
+    if body is not None:
+        schema = {"$ref": _SCHEMA.format(model=body.model.__name__)}
+        content = {"schema": schema, "example": example(schema, document["components"]["schemas"])}
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+        if body.form:
+            # Not declared as a second media type: generators take one for a body, and some fail over two
+            notes.append("Takes the same fields as `application/x-www-form-urlencoded`, too.")
+
+    responses = operation["responses"]
+    responses.pop("422", None)  # FastAPI's own, with a body that this service does not send
+    refused = _refused(route, dependencies)
+    for status in {str(error.status) for error in refused}:
+        responses.pop(status, None)  # made by `refusals`, to be replaced
+    for response in responses.values():
+        _complete_answer(response, document["components"]["schemas"])
+    if refused:
+        notes.append(_table(responses, refused))
+    for error in refused:
+        component = _component(error)
+        previous = responses.get(str(error.status), {})
+        if previous.get("$ref", "").endswith(component.__name__):
+            previous["description"] += f" {_when(error)}"
+        else:
+            responses[str(error.status)] = {"$ref": _RESPONSE.format(component.__name__), "description": _when(error)}
+    operation["responses"] = {status: responses[status] for status in sorted(responses)}
+    operation["description"] = "\n\n".join(notes)
+
+
+def _security(dependencies: Sequence[Any], scopes: list[str]) -> list[dict[str, list[str]]]:
+    if authenticate in dependencies:
+        # OpenAPI 3.1, "Security Requirement Object": for a bearer scheme the list names the roles that are required
+        return [{"accessToken": scopes}]
+    if any(isinstance(dependency, BearerToken) for dependency in dependencies):
+        return [{"accessToken": []}, {"refreshToken": []}]
+    return []
+
+
+def _refused(route: RouteContext, dependencies: Sequence[Any]) -> list[type[AuthError]]:
+    """Every refusal of a route, in the order of their statuses."""
+    path = str(route.path_format)
+    found: set[type[AuthError]] = {errors.MalformedRequest, errors.PayloadTooLarge, errors.HeadTooLarge}  # by the edge
+    for response in (route.responses or {}).values():
+        found |= {getattr(errors, name) for name in response.get(_REFUSALS, ())}
+    for dependency in dependencies:
+        if isinstance(dependency, BearerToken):
+            found |= {errors.Unauthenticated, errors.TokenExpired}
+        if isinstance(dependency, RequiredScope):
+            found.add(errors.InsufficientScope)
+        if isinstance(dependency, ParsedBody):
+            found |= {errors.InvalidParameters, errors.UnsupportedMediaType}
+        if dependency in (auth_service, authenticate):
+            found.add(errors.Unavailable)
+    if any(dependant.query_params or dependant.header_params for dependant in _dependants(route.dependant)):
+        found.add(errors.InvalidParameters)
+    if "{" in path:
+        found.add(errors.NotFound)
+    if path.startswith("/api/"):
+        found.add(errors.Failed)
+    return sorted(found, key=lambda error: (error.status, error.code.number, error.__name__))
+
+
+def _complete_answer(response: Document, schemas: Document) -> None:
+    """Of an answer that is the route's own: its header, its example, and what it means."""
+    response["headers"] = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
+    for content in response["content"].values():
+        value = example(content["schema"], schemas)
+        if "code" in value:
+            value |= {"code": ResponseCode.OK.number, "message": ResponseCode.OK.chinese}
+        content["example"] = value
+
+
+def _table(responses: Document, refused: Sequence[type[AuthError]]) -> str:
+    """Every answer of an operation, in Markdown."""
+    rows = [
+        f"| {status} | {_spoken(ResponseCode.OK)} | {response['description']} |"
+        for status, response in responses.items()
+        if status.startswith("2")
+    ]
+    rows += [f"| {error.status} | {_spoken(error.code)} | {_when(error)} |" for error in refused]
+    return "\n".join(["| HTTP | code | when |", "|---|---|---|", *rows])
+
+
+def _add_links(document: Document) -> None:
+    """From what was created to what can be done with it (OpenAPI 3.1, "Link Object")."""
+    for path, operations in document["paths"].items():
+        created = operations.get("post", {}).get("responses", {}).get("201")
+        if created is None:
+            continue
+        for other, item in document["paths"].items():
+            parent, _, name = other.rpartition("/")
+            if parent != path or not name.startswith("{"):
+                continue
+            created["links"] = {
+                operation["operationId"]: {
+                    "operationId": operation["operationId"],
+                    "parameters": {name.strip("{}"): "$response.body#/data/id"},
+                }
+                for operation in item.values()
+            }
+
+
+# -- Refusals ---------------------------------------------------------------------------------------------------------
+
+
+def _component(error: type[AuthError]) -> type[AuthError]:
+    """The response component that an error is an example of."""
+    return next(ancestor for ancestor in error.__mro__ if ancestor in _INSTANCES)
+
+
+def _when(error: type[AuthError]) -> str:
+    """In words for clients: the class's own, where they are no programmer's."""
+    return _WHEN.get(error, (error.__doc__ or "").split("\n\n")[0])
+
+
+def _spoken(code: ResponseCode) -> str:
+    return f"{code.number} {code.chinese}"
+
+
+def _refusal_response(error: type[AuthError]) -> Document:
+    headers = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
+    examples: Document = {}
+    for instance in _INSTANCES[error]:
+        answers = {language: _answer(instance, language) for language in ("zh", "en")}
+        if "retry-after" in answers["zh"].headers:
+            headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+        if "www-authenticate" in answers["zh"].headers:
+            headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WwwAuthenticate"}
+        chinese, english = (from_json(bytes(answer.body)) for answer in answers.values())
+        name = type(instance).__name__
+        examples[name] = {"summary": str(instance.code.number), "value": chinese}
+        if english != chinese:
+            examples[f"{name}InEnglish"] = {
+                "summary": f"{instance.code.number}, Accept-Language: en",
+                "value": english,
+            }
+    model = InvalidParametersEnvelope if issubclass(error, errors.InvalidParameters) else ErrorEnvelope
+    return {
+        "description": _when(error),
+        "headers": headers,
+        "content": {
+            "application/json": {"schema": {"$ref": _SCHEMA.format(model=model.__name__)}, "examples": examples}
+        },
+    }
+
+
+def _answer(error: AuthError, language: str) -> Response:
+    return refusal(Request({"type": "http", "headers": [(b"accept-language", language.encode())]}), error)

@@ -1,0 +1,160 @@
+"""Routes under /api/auth."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wutang_auth.api.dependencies import AuthServiceDep, CurrentCaller, SessionId, Token, departure_noticed, parsed_body
+from wutang_auth.api.documentation.openapi import refusals
+from wutang_auth.api.envelope import Envelope, ok
+from wutang_auth.api.schemas import (
+    ChangePasswordBody,
+    LoginBody,
+    SessionBody,
+    TokenPairBody,
+    UserBody,
+    session_body,
+    token_pair_body,
+    user_body,
+)
+from wutang_auth.errors import InvalidCredentials, TooManyAttempts, WrongCurrentPassword
+
+router = APIRouter(prefix="/api/auth", tags=["auth"])
+
+
+@router.post(
+    "/login",
+    operation_id="login",
+    response_model=Envelope[TokenPairBody],
+    response_description="A session has begun.",
+    responses=refusals(InvalidCredentials, TooManyAttempts),
+)
+async def login(
+    request: Request, service: AuthServiceDep, body: Annotated[LoginBody, Depends(parsed_body(LoginBody, form=True))]
+) -> Response:
+    """Get a JWT via given credentials.
+
+    通过登录信息获取JWT凭证
+
+    Begins a session and answers with its first two tokens. Whether it was the e-mail or the password that was wrong, or
+    the user that is disabled, is not told.
+    """
+    async with departure_noticed(request):
+        pair = await service.login(body.email, body.password)
+    return ok(request, token_pair_body(pair))
+
+
+@router.put(
+    "/refresh",
+    operation_id="refresh",
+    response_model=Envelope[TokenPairBody],
+    response_description="The next two tokens.",
+)
+async def refresh(request: Request, service: AuthServiceDep, token: Token) -> Response:
+    """Refresh a token.
+
+    刷新token
+
+    Takes the refresh token; or the access token, valid or expired, for clients that keep one token only (a setting
+    forbids that). The same token once more within ten seconds is answered with another pair, in case an answer got
+    lost; later, it ends the session.
+    """
+    pair = await service.refresh(token)
+    return ok(request, token_pair_body(pair))
+
+
+@router.delete(
+    "/logout",
+    operation_id="logout",
+    response_model=Envelope[None],
+    response_description="The session has ended.",
+)
+async def logout(
+    request: Request,
+    service: AuthServiceDep,
+    token: Token,
+    *,
+    everywhere: Annotated[bool, Query(description="end all sessions of the user")] = False,
+) -> Response:
+    """Log the user out (Invalidate the token).
+
+    注销用户
+
+    Takes either token, an expired one of a live session too. From the answer on, every token of the session is refused,
+    everywhere.
+    """
+    await service.logout(token, everywhere=everywhere)
+    return ok(request)
+
+
+@router.get(
+    "/me",
+    operation_id="me",
+    response_model=Envelope[UserBody],
+    response_description="Whose token it is.",
+)
+async def me(request: Request, caller: CurrentCaller) -> Response:
+    """Get the authenticated User.
+
+    获取通过身份验证的用户
+    """
+    return ok(request, user_body(caller.user))
+
+
+@router.get(
+    "/sessions",
+    operation_id="list_sessions",
+    response_model=Envelope[list[SessionBody]],
+    response_description="The sessions, oldest first.",
+)
+async def list_sessions(request: Request, service: AuthServiceDep, caller: CurrentCaller) -> Response:
+    """List the caller's live sessions.
+
+    当前用户的会话列表
+    """
+    sessions = await service.list_sessions(caller)
+    return ok(request, [session_body(session, caller.session_id) for session in sessions])
+
+
+@router.delete(
+    "/sessions/{id}",  # noqa: FAST003 -- SessionId reads it
+    operation_id="end_session",
+    response_model=Envelope[None],
+    response_description="The session has ended.",
+)
+async def end_session(
+    request: Request, service: AuthServiceDep, caller: CurrentCaller, session_id: SessionId
+) -> Response:
+    """End one of the caller's sessions.
+
+    结束一个会话
+
+    From the answer on, every token of that session is refused. The one that asks may end itself: then it is a logout.
+    """
+    await service.end_session(caller, session_id)
+    return ok(request)
+
+
+@router.put(
+    "/password",
+    operation_id="change_password",
+    response_model=Envelope[None],
+    response_description="The password is changed; the other sessions have ended.",
+    responses=refusals(WrongCurrentPassword, TooManyAttempts),
+)
+async def change_password(
+    request: Request,
+    service: AuthServiceDep,
+    caller: CurrentCaller,
+    body: Annotated[ChangePasswordBody, Depends(parsed_body(ChangePasswordBody))],
+) -> Response:
+    """Change the caller's password.
+
+    修改密码
+
+    The user's other sessions end, this one stays. A wrong current password counts as an attempt to log in.
+    """
+    await service.change_password(caller, body.current_password, body.new_password)
+    return ok(request)

@@ -1,0 +1,1 @@
+"""Passwords: hashed, verified, and the rules for new ones."""

@@ -1,0 +1,1 @@
+"""Tokens: issued, and let in by one strict gate; and the keys that sign them."""

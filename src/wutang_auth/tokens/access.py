@@ -1,0 +1,267 @@
+"""Tokens: issued for a session, and verified by the one strict gate."""
+
+import re
+import secrets
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Literal
+from uuid import UUID
+
+from jose import jwk
+from pydantic_core import to_json
+
+from wutang_auth.errors import TokenExpired, TokenInvalid
+from wutang_auth.settings import Settings
+from wutang_auth.tokens import strict_json
+from wutang_auth.tokens.key_ring import KeyRing
+
+Kind = Literal["access", "refresh"]
+
+_TYP: dict[Kind, str] = {"access": "at+jwt", "refresh": "rt+jwt"}  # RFC 9068 section 2.1, and ours likewise
+_KIND: dict[str, Kind] = {typ: kind for kind, typ in _TYP.items()}
+
+_COMPACT = re.compile(r"([A-Za-z0-9_-]{2,512})\.([A-Za-z0-9_-]{2,8192})\.([A-Za-z0-9_-]{2,1024})")
+_USER_ID = re.compile(r"[1-9][0-9]{0,18}")
+_SESSION_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SIGNATURE_SIZE = {"ES256": 64, "HS256": 32}  # RS256: the key's own
+_MAX_USER_ID = 2**63 - 1
+_MAX_GENERATION = 2**31 - 1
+_MAX_TIME = 2**53
+_CACHED_TOKENS = 4096  # twice: see _Verified
+_CACHED_HEADERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a genuine token says."""
+
+    kind: Kind
+    user_id: int
+    session_id: UUID
+    generation: int
+    not_before: int
+    """The later of `iat` and `nbf`, in seconds since the epoch."""
+    expires_at: int
+    """Likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """An access and a refresh token of one generation of a session."""
+
+    access_token: str = field(repr=False)
+    expires_in: int
+    """Seconds."""
+    refresh_token: str = field(repr=False)
+    refresh_expires_in: int
+    """Seconds."""
+
+
+class _VerifyingKey:
+    """One key with its one algorithm, prepared: constructing python-jose's Key costs more than using it."""
+
+    __slots__ = ("alg", "kid", "signature_size", "verify")
+
+    def __init__(self, kid: str, alg: str, key: Any) -> None:
+        self.kid = kid
+        self.alg = alg
+        self.verify: Callable[[bytes, bytes], bool] = key.verify
+        self.signature_size = _SIGNATURE_SIZE.get(alg)
+
+
+class _Verified:
+    """Access tokens whose signature and claims passed. Time is looked at each time, the session too.
+
+    Known by their digests, which are smaller and nobody's tokens. Two halves: when the recent one is full, the older
+    one goes, except for what was asked for meanwhile.
+    """
+
+    __slots__ = ("_older", "_recent")
+
+    def __init__(self) -> None:
+        self._recent: dict[bytes, Claims] = {}
+        self._older: dict[bytes, Claims] = {}
+
+    def get(self, digest: bytes) -> Claims | None:
+        claims = self._recent.get(digest)
+        if claims is None:
+            claims = self._older.get(digest)
+            if claims is not None:
+                self.add(digest, claims)
+        return claims
+
+    def add(self, digest: bytes, claims: Claims) -> None:
+        if len(self._recent) >= _CACHED_TOKENS:
+            self._older, self._recent = self._recent, {}
+        self._recent[digest] = claims
+
+    def discard(self, digest: bytes) -> None:
+        self._recent.pop(digest, None)
+        self._older.pop(digest, None)
+
+
+class _Ring:
+    """A key ring made ready. A changed ring is a new object, so that nothing cached outlives its key."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self.keys: dict[str, _VerifyingKey] = {}
+        for key in ring.keys:
+            private = jwk.construct(key.private_jwk(), key.alg)
+            public = private if key.alg == "HS256" else private.public_key()
+            self.keys[key.kid] = _VerifyingKey(key.kid, key.alg, public)
+            if key is ring.active:
+                self.sign: Callable[[bytes], bytes] = private.sign
+        active = ring.active
+        self.heads = {
+            kind: _encode(to_json({"alg": active.alg, "typ": typ, "kid": active.kid})) for kind, typ in _TYP.items()
+        }
+        self.headers: dict[str, tuple[_VerifyingKey, Kind]] = {}
+        """Headers that passed, by their text."""
+        self.verified = _Verified()
+
+
+class Tokens:
+    """Issues token pairs and verifies what comes back."""
+
+    def __init__(self, settings: Settings, ring: KeyRing, *, clock: Callable[[], float] = time.time) -> None:
+        self._issuer = settings.issuer
+        self._audience = {"access": settings.audience, "refresh": settings.issuer}
+        self._client_id = settings.client_id
+        self._access_ttl = settings.access_ttl
+        self._clock_skew = settings.clock_skew
+        self._clock = clock
+        self._ring = _Ring(ring)
+
+    def use(self, ring: KeyRing) -> None:
+        """Sign and verify with this ring from now on."""
+        self._ring = _Ring(ring)
+
+    def issue(
+        self, *, user_id: int, session_id: UUID, generation: int, scopes: list[str], session_lifetime: float
+    ) -> TokenPair:
+        """Two new tokens of this generation; neither outlives the session, which has this many seconds left."""
+        ring = self._ring
+        now = int(self._clock())
+        refresh_ttl = max(int(session_lifetime), 1)
+        access_ttl = min(self._access_ttl, refresh_ttl)
+        jti = secrets.token_hex(32)
+        common = {"iss": self._issuer, "sub": str(user_id), "sid": str(session_id), "gen": generation}
+        times = {"iat": now, "nbf": now}
+        access = {
+            **common, **times, "aud": self._audience["access"], "client_id": self._client_id,
+            "exp": now + access_ttl, "jti": jti[:32], "scope": " ".join(scopes),
+        }  # fmt: skip
+        refresh = {
+            **common, **times, "aud": self._audience["refresh"],
+            "exp": now + refresh_ttl, "jti": jti[32:],
+        }  # fmt: skip
+        return TokenPair(_sign(ring, "access", access), access_ttl, _sign(ring, "refresh", refresh), refresh_ttl)
+
+    def verify(self, token: str, accept: Container[Kind] = ("access",), *, expired_ok: Container[Kind] = ()) -> Claims:
+        """The only way in.
+
+        Raises:
+            TokenExpired: genuine in everything but its lifetime.
+            TokenInvalid: anything else, foreseen or not.
+        """
+        ring = self._ring
+        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        claims = ring.verified.get(digest)
+        if claims is None:
+            try:
+                claims = self._verify(ring, token)
+            except Exception as error:
+                # SECURITY: whatever breaks in here breaks for a token that must not pass
+                raise TokenInvalid from error
+            if claims.kind == "access":  # a refresh token is used once
+                ring.verified.add(digest, claims)
+        if claims.kind not in accept:
+            raise TokenInvalid
+        now = self._clock()
+        if claims.not_before > now + self._clock_skew:
+            raise TokenInvalid
+        if claims.expires_at <= now:
+            ring.verified.discard(digest)
+            if claims.kind not in expired_ok:
+                raise TokenExpired
+        return claims
+
+    def _verify(self, ring: _Ring, token: str) -> Claims:
+        shape = _COMPACT.fullmatch(token)
+        if shape is None:
+            raise TokenInvalid
+        head, body, tail = shape.groups()
+        key, kind = ring.headers.get(head) or _check_header(ring, head)
+        signature = _decode(tail)
+        if key.signature_size is not None and len(signature) != key.signature_size:
+            raise TokenInvalid
+        if not key.verify(token[: shape.end(2)].encode(), signature):
+            raise TokenInvalid
+        claims = strict_json.loads(_decode(body))
+        if type(claims) is not dict or claims["iss"] != self._issuer or claims["aud"] != self._audience[kind]:
+            raise TokenInvalid
+        if kind == "access":
+            _text(claims["client_id"])
+            _text(claims["scope"])
+        _text(claims["jti"])
+        return Claims(
+            kind,
+            _within(int(_matching(_USER_ID, claims["sub"])), _MAX_USER_ID),
+            UUID(_matching(_SESSION_ID, claims["sid"])),
+            _within(claims["gen"], _MAX_GENERATION),
+            max(_within(claims["iat"], _MAX_TIME), _within(claims["nbf"], _MAX_TIME)),
+            _within(claims["exp"], _MAX_TIME),
+        )
+
+
+def _sign(ring: _Ring, kind: Kind, claims: dict[str, Any]) -> str:
+    signed = f"{ring.heads[kind]}.{_encode(to_json(claims))}"
+    return f"{signed}.{_encode(ring.sign(signed.encode()))}"
+
+
+def _check_header(ring: _Ring, head: str) -> tuple[_VerifyingKey, Kind]:
+    """Which key and kind a protected header names; it may say nothing else (RFC 8725 sections 3.1 and 3.11)."""
+    header = strict_json.loads(_decode(head))
+    if type(header) is not dict or header.keys() != {"alg", "typ", "kid"}:
+        raise TokenInvalid
+    key = ring.keys[header["kid"]]
+    if header["alg"] != key.alg:
+        raise TokenInvalid
+    kind = _KIND[header["typ"]]
+    if len(ring.headers) < _CACHED_HEADERS:
+        ring.headers[head] = key, kind
+    return key, kind
+
+
+def _text(value: object) -> str:
+    if type(value) is not str:
+        raise TokenInvalid
+    return value
+
+
+def _matching(pattern: re.Pattern[str], value: object) -> str:
+    if type(value) is not str or pattern.fullmatch(value) is None:
+        raise TokenInvalid
+    return value
+
+
+def _within(value: object, most: int) -> int:
+    # type(), not isinstance(): True is an int too
+    if type(value) is not int or not 0 <= value <= most:
+        raise TokenInvalid
+    return value
+
+
+def _decode(text: str) -> bytes:
+    """Decode base64url, canonical only: one value has one spelling (RFC 4648 section 3.5)."""
+    value = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if _encode(value) != text:
+        raise TokenInvalid
+    return value
+
+
+def _encode(value: bytes) -> str:
+    return urlsafe_b64encode(value).rstrip(b"=").decode()

@@ -1,0 +1,194 @@
+"""The OpenAPI document: complete, free of noise, and the one that is checked in."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.services import Instance, add_and_log_in
+from wutang_auth.main import create_app, openapi_document
+from wutang_auth.settings import Settings
+
+CHECKED_IN = Path(__file__).parents[2] / "openapi.json"
+DOCUMENT = openapi_document()
+OPERATIONS = {
+    operation["operationId"]: (path, method, operation)
+    for path, item in DOCUMENT["paths"].items()
+    for method, operation in item.items()
+}
+READERS = ("list_users", "get_user")
+
+each_operation = pytest.mark.parametrize("operation_id", OPERATIONS)
+
+
+def resolved(node: dict[str, Any]) -> dict[str, Any]:
+    """What a reference refers to."""
+    while "$ref" in node:
+        found: Any = DOCUMENT
+        for step in node["$ref"].removeprefix("#/").split("/"):
+            found = found[step]
+        node = found
+    return node
+
+
+def references(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        for item in node:
+            yield from references(item)
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for item in node.values():
+            yield from references(item)
+
+
+def answers(operation: dict[str, Any]) -> set[tuple[int, int]]:
+    """Status and code of every example answer."""
+    found = set()
+    for status, response in operation["responses"].items():
+        for content in resolved(response)["content"].values():
+            examples = [example["value"] for example in content.get("examples", {}).values()]
+            found |= {(int(status), value.get("code", 0)) for value in examples or [content["example"]]}
+    return found
+
+
+def test_checked_in_document_is_the_services() -> None:
+    assert json.loads(CHECKED_IN.read_text("utf-8")) == DOCUMENT, (
+        "The API has changed. Look at the change, and if it is meant: .venv/bin/wutang-auth openapi > openapi.json"
+    )
+
+
+async def test_service_serves_the_document(service: Instance) -> None:
+    response = await service.client.get("/openapi.json")
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == DOCUMENT
+
+
+def test_documented_routes_are_the_contracts() -> None:
+    assert {f"{method.upper()} {path}": name for name, (path, method, _) in OPERATIONS.items()} == {
+        "GET /api/response_code": "response_code",
+        "POST /api/auth/login": "login",
+        "PUT /api/auth/refresh": "refresh",
+        "DELETE /api/auth/logout": "logout",
+        "GET /api/auth/me": "me",
+        "GET /api/auth/sessions": "list_sessions",
+        "DELETE /api/auth/sessions/{id}": "end_session",
+        "PUT /api/auth/password": "change_password",
+        "GET /api/users": "list_users",
+        "POST /api/users": "create_user",
+        "GET /api/users/{id}": "get_user",
+        "PATCH /api/users/{id}": "update_user",
+        "DELETE /api/users/{id}": "delete_user",
+        "GET /.well-known/jwks.json": "jwks",
+        "GET /healthz": "healthz",
+        "GET /readyz": "readyz",
+    }
+
+
+@each_operation
+def test_operation_is_described(operation_id: str) -> None:
+    path, method, operation = OPERATIONS[operation_id]
+    assert re.fullmatch(r"[A-Z].*[^.]", operation["summary"])
+    assert operation["description"]
+    assert set(operation["tags"]) <= {tag["name"] for tag in DOCUMENT["tags"]}
+    assert "deprecated" not in operation
+    assert "security" in operation
+    assert [sample["label"] for sample in operation["x-codeSamples"]] == ["bash", "JavaScript", "Python", "PHP"]
+    for status, response in operation["responses"].items():
+        assert resolved(response)["description"], status
+        assert "X-Request-ID" in resolved(response)["headers"], status
+    for status, code in answers(operation):
+        assert not path.startswith("/api/") or f"| {status} | {code} " in operation["description"]
+    assert ("requestBody" in operation) == (method in ("post", "patch") or operation_id == "change_password")
+
+
+@each_operation
+def test_operation_declares_what_follows_from_its_kind(operation_id: str) -> None:
+    path, _, operation = OPERATIONS[operation_id]
+    declared = answers(operation)
+    if not path.startswith("/api/"):
+        return
+    assert (500, 50001) in declared
+    assert ((201 if operation_id == "create_user" else 200), 20001) in declared
+    if operation["security"]:
+        assert {(401, 40001), (401, 40005), (503, 50001)} <= declared
+        assert "WWW-Authenticate" in resolved(operation["responses"]["401"])["headers"]
+    if "requestBody" in operation:
+        assert {(413, 10001), (415, 10001), (422, 10001)} <= declared
+        assert "example" in operation["requestBody"]["content"]["application/json"]
+    if path.startswith("/api/users"):
+        assert (403, 40003) in declared
+        assert operation["security"] == [{"accessToken": ["users:read" if operation_id in READERS else "users:write"]}]
+    assert ((404, 40004) in declared) == ("{id}" in path)
+    for status in {"429", "503"} & set(operation["responses"]):
+        assert "Retry-After" in resolved(operation["responses"][status])["headers"]
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "refusals"),
+    [
+        ("login", {(401, 10003), (429, 40001)}),
+        ("change_password", {(409, 10003), (429, 40001)}),
+        ("create_user", {(409, 10003)}),
+        ("update_user", {(409, 10003)}),
+        ("delete_user", {(409, 10003)}),
+    ],
+)
+def test_operation_declares_its_own_refusals(operation_id: str, refusals: set[tuple[int, int]]) -> None:
+    assert refusals <= answers(OPERATIONS[operation_id][2])
+
+
+def test_reference_speaks_chinese_where_the_original_does() -> None:
+    for operation_id, original in {
+        "response_code": "本方法仅作返回code通用说明(无其他作用)",
+        "login": "通过登录信息获取JWT凭证",
+        "logout": "注销用户",
+        "refresh": "刷新token",
+        "me": "获取通过身份验证的用户",
+    }.items():
+        assert OPERATIONS[operation_id][2]["description"].startswith(original)
+
+
+def test_schemas_have_names_for_people() -> None:
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        assert re.fullmatch(r"([A-Z][a-z]+)+", name)
+        assert '"title"' not in json.dumps(schema)
+        if name.endswith("Envelope"):
+            assert {"code", "message", "data"} <= set(schema["required"])
+            assert resolved(schema["properties"]["code"])["enum"][2] == 20001
+
+
+def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
+    used = set(references(DOCUMENT))
+    for reference in used:
+        resolved({"$ref": reference})
+    for kind in ("schemas", "responses", "headers"):
+        assert {f"#/components/{kind}/{name}" for name in DOCUMENT["components"][kind]} <= used
+
+
+def test_what_was_created_links_to_what_can_be_done_with_it() -> None:
+    links = OPERATIONS["create_user"][2]["responses"]["201"]["links"]
+    assert set(links) == {"get_user", "update_user", "delete_user"}
+    assert links["get_user"]["parameters"] == {"id": "$response.body#/data/id"}
+
+
+def test_servers_follow_the_gateways_prefix(settings: Settings) -> None:
+    assert DOCUMENT["servers"] == [{"url": "/"}]
+    assert create_app(settings.model_copy(update={"root_path": "/auth"})).openapi()["servers"] == [{"url": "/auth"}]
+
+
+async def test_examples_of_refusals_are_what_the_service_answers(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    without_token = await service.client.get("/api/auth/me")
+    without_scope = await service.client.get("/api/users", headers=login.headers)
+    without_email = await service.client.post("/api/auth/login", json={"password": "x"})
+    for response, component, example in (
+        (without_token, "Unauthenticated", "TokenInvalid"),
+        (without_scope, "InsufficientScope", "InsufficientScope"),
+        (without_email, "InvalidParameters", "InvalidParameters"),
+    ):
+        declared = DOCUMENT["components"]["responses"][component]["content"]["application/json"]
+        assert response.json() == declared["examples"][example]["value"]

@@ -1,0 +1,294 @@
+"""Refresh: one step a token, a grace for lost answers, and the end of the session for anything later."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import httpx
+
+from support.services import (
+    Instance,
+    Login,
+    add_and_log_in,
+    assert_refused,
+    bearer,
+    decode_segment,
+    forge,
+    log_in,
+    query,
+    success,
+    token_pair,
+)
+from wutang_auth.settings import Settings
+
+Start = Callable[..., Awaitable[Instance]]
+
+
+async def put_refresh(instance: Instance, token: str) -> httpx.Response:
+    return await instance.client.put("/api/auth/refresh", headers=bearer(token))
+
+
+async def get_me(instance: Instance, login: Login) -> httpx.Response:
+    return await instance.client.get("/api/auth/me", headers=login.headers)
+
+
+async def let_time_pass(settings: Settings, seconds: float) -> None:
+    """As if the last step of each session were so much longer ago."""
+    await query(settings, "UPDATE sessions SET rotated_at = rotated_at - $1::interval", timedelta(seconds=seconds))
+
+
+def generation(token: str) -> int:
+    found: int = decode_segment(token.split(".")[1])["gen"]
+    return found
+
+
+async def test_refresh_steps_to_the_next_generation_of_the_same_session(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    response = await put_refresh(service, login.refresh_token)
+    data = success(response)
+    assert set(data) == {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in"}
+    assert response.headers["cache-control"] == "no-store"
+    old = decode_segment(login.refresh_token.split(".")[1])
+    for token in (data["access_token"], data["refresh_token"]):
+        claims = decode_segment(token.split(".")[1])
+        assert (claims["sub"], claims["sid"], claims["gen"]) == (old["sub"], old["sid"], 1)
+    success(await get_me(service, token_pair(response)))
+
+
+async def test_refreshed_tokens_refresh_again_and_again(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    for step in range(1, 6):
+        login = token_pair(await put_refresh(service, login.refresh_token))
+        assert generation(login.refresh_token) == generation(login.access_token) == step
+    success(await get_me(service, login))
+
+
+async def test_refresh_does_not_extend_the_session(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    await query(service.settings, "UPDATE sessions SET expires_at = now() + interval '100 seconds'")
+    data = success(await put_refresh(service, login.refresh_token))
+    assert 95 <= data["refresh_expires_in"] <= 100
+    assert data["expires_in"] == data["refresh_expires_in"]
+    claims = [decode_segment(data[name].split(".")[1]) for name in ("access_token", "refresh_token")]
+    assert [one["exp"] - one["iat"] for one in claims] == [data["expires_in"], data["refresh_expires_in"]]
+
+
+async def test_refresh_takes_the_present_scopes(service: Instance) -> None:
+    login = await add_and_log_in(service, scopes=["users:read", "users:write"])
+    await query(service.settings, "UPDATE users SET scopes = '{users:read}'")
+    login = token_pair(await put_refresh(service, login.refresh_token))
+    assert decode_segment(login.access_token.split(".")[1])["scope"] == "users:read"
+
+
+async def test_same_token_within_the_grace_gets_the_current_generation(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    first = token_pair(await put_refresh(service, login.refresh_token))
+    again = token_pair(await put_refresh(service, login.refresh_token))
+    assert generation(first.refresh_token) == generation(again.refresh_token) == 1
+    assert again.refresh_token != first.refresh_token
+    for pair in (first, again):
+        success(await get_me(service, pair))
+    assert generation(token_pair(await put_refresh(service, again.refresh_token)).refresh_token) == 2
+    # the first answer's refresh token is of the same generation as the second's: it is within its own grace now
+    assert generation(token_pair(await put_refresh(service, first.refresh_token)).refresh_token) == 2
+
+
+async def test_reuse_after_the_grace_ends_the_session_newest_tokens_included(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    newest = token_pair(await put_refresh(service, login.refresh_token))
+    success(await get_me(service, newest))
+    await let_time_pass(service.settings, 11)
+    assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
+    assert_refused(await get_me(service, newest), 401, 40001)
+    assert_refused(await put_refresh(service, newest.refresh_token), 401, 40001)
+    assert await query(service.settings, "SELECT 1 FROM sessions") == []
+
+
+async def test_older_generation_ends_the_session_even_within_the_grace(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    second = token_pair(await put_refresh(service, login.refresh_token))
+    newest = token_pair(await put_refresh(service, second.refresh_token))
+    assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
+    assert_refused(await get_me(service, newest), 401, 40001)
+    assert await query(service.settings, "SELECT 1 FROM sessions") == []
+
+
+async def test_theft_ends_no_other_session(service: Instance) -> None:
+    stolen = await add_and_log_in(service)
+    other = await log_in(service.client)
+    await put_refresh(service, stolen.refresh_token)
+    await let_time_pass(service.settings, 11)
+    assert_refused(await put_refresh(service, stolen.refresh_token), 401, 40001)
+    success(await get_me(service, other))
+    success(await put_refresh(service, other.refresh_token))
+
+
+async def test_without_grace_the_second_use_is_theft(start: Start) -> None:
+    service = await start(refresh_grace=0)
+    login = await add_and_log_in(service)
+    newest = token_pair(await put_refresh(service, login.refresh_token))
+    assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
+    assert_refused(await get_me(service, newest), 401, 40001)
+
+
+async def test_grace_ends_by_itself(start: Start) -> None:
+    service = await start(refresh_grace=1)
+    login = await add_and_log_in(service)
+    newest = token_pair(await put_refresh(service, login.refresh_token))
+    success(await get_me(service, login))
+    success(await put_refresh(service, login.refresh_token))
+    await asyncio.sleep(1.05)
+    assert_refused(await get_me(service, login), 401, 40001)
+    success(await get_me(service, newest))
+    assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
+
+
+async def test_replays_within_the_grace_do_not_prolong_it(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    success(await put_refresh(service, login.refresh_token))
+    await let_time_pass(service.settings, 6)
+    success(await put_refresh(service, login.refresh_token))
+    await let_time_pass(service.settings, 6)
+    assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
+
+
+async def test_old_access_token_stops_when_the_grace_ends(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    newest = token_pair(await put_refresh(service, login.refresh_token))
+    success(await get_me(service, login))
+    await let_time_pass(service.settings, 11)
+    assert_refused(await get_me(service, login), 401, 40001)
+    success(await get_me(service, newest))
+
+
+async def test_access_token_two_generations_old_stops_at_once(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    second = token_pair(await put_refresh(service, login.refresh_token))
+    newest = token_pair(await put_refresh(service, second.refresh_token))
+    assert_refused(await get_me(service, login), 401, 40001)
+    success(await get_me(service, second))
+    success(await get_me(service, newest))
+
+
+async def test_access_token_is_taken_at_refresh(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    data = success(await put_refresh(service, login.access_token))
+    assert generation(data["access_token"]) == 1
+
+
+async def test_expired_access_token_is_taken_at_refresh(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    expired = forge(service.settings).changed(login.access_token, exp=1_700_000_000)
+    renewed = token_pair(await put_refresh(service, expired))
+    success(await get_me(service, renewed))
+
+
+async def test_expired_access_token_reused_after_the_grace_is_theft_too(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    expired = forge(service.settings).changed(login.access_token, exp=1_700_000_000)
+    newest = token_pair(await put_refresh(service, expired))
+    await let_time_pass(service.settings, 11)
+    assert_refused(await put_refresh(service, expired), 401, 40001)
+    assert_refused(await get_me(service, newest), 401, 40001)
+
+
+async def test_setting_forbids_access_tokens_at_refresh(start: Start) -> None:
+    service = await start(refresh_with_access_token=False)
+    login = await add_and_log_in(service)
+    expired = forge(service.settings).changed(login.access_token, exp=1_700_000_000)
+    for token in (login.access_token, expired):
+        assert_refused(await put_refresh(service, token), 401, 40001)
+    assert generation(token_pair(await put_refresh(service, login.refresh_token)).refresh_token) == 1
+
+
+async def test_expired_refresh_token_is_told_so(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    expired = forge(service.settings).changed(login.refresh_token, exp=1_700_000_000)
+    assert assert_refused(await put_refresh(service, expired), 401, 40005)["message"] == "Unauthenticated."
+    success(await put_refresh(service, login.refresh_token))
+
+
+async def test_session_past_its_lifetime_is_told_so(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    await query(service.settings, "UPDATE sessions SET expires_at = now()")
+    for token in (login.refresh_token, login.access_token):
+        assert_refused(await put_refresh(service, token), 401, 40005)
+    assert [tuple(row) for row in await query(service.settings, "SELECT generation FROM sessions")] == [(0,)]
+
+
+async def test_generation_of_the_future_is_refused_and_ends_nothing(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    for ahead in (1, 2, 2**31 - 1):
+        token = forge(service.settings).changed(login.refresh_token, gen=ahead)
+        assert_refused(await put_refresh(service, token), 401, 40001)
+    success(await put_refresh(service, login.refresh_token))
+
+
+async def test_refresh_after_logout_is_refused(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    success(await service.client.delete("/api/auth/logout", headers=login.headers))
+    assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
+    assert_refused(await put_refresh(service, login.access_token), 401, 40001)
+
+
+async def test_disabled_user_is_refused(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    await query(service.settings, "UPDATE users SET disabled_at = now()")
+    assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
+    assert [tuple(row) for row in await query(service.settings, "SELECT generation FROM sessions")] == [(0,)]
+
+
+async def test_deleted_user_is_refused(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    await query(service.settings, "DELETE FROM users")
+    assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
+
+
+async def test_no_token_is_refused(service: Instance) -> None:
+    response = await service.client.put("/api/auth/refresh")
+    assert_refused(response, 401, 40001)
+    assert "error" not in response.headers["www-authenticate"]
+
+
+async def test_body_does_not_matter_at_refresh(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    response = await service.client.put("/api/auth/refresh", headers=login.headers, content=b"\xff{not json")
+    success(response)
+
+
+async def test_parallel_refreshes_of_one_token_step_once(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    answers = await asyncio.gather(*(put_refresh(service, login.refresh_token) for _ in range(30)))
+    pairs = [token_pair(answer) for answer in answers]
+    assert {generation(pair.refresh_token) for pair in pairs} == {1}
+    assert [tuple(row) for row in await query(service.settings, "SELECT generation FROM sessions")] == [(1,)]
+    for pair in pairs:
+        success(await get_me(service, pair))
+
+
+async def test_refresh_racing_with_logout_leaves_no_session(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    for _ in range(8):
+        refreshed, left = await asyncio.gather(
+            put_refresh(service, login.refresh_token),
+            service.client.delete("/api/auth/logout", headers=bearer(login.refresh_token)),
+        )
+        success(left)
+        assert refreshed.status_code in (200, 401)
+        assert await query(service.settings, "SELECT 1 FROM sessions") == []
+        login = await log_in(service.client)
+
+
+async def test_refresh_is_a_heap_only_update(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    for _ in range(20):
+        login = token_pair(await put_refresh(service, login.refresh_token))
+    for _ in range(100):  # PostgreSQL's backends report their counters with a delay
+        [[updates, heap_only]] = await query(
+            service.settings, "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'"
+        )
+        if updates >= 20:
+            break
+        await asyncio.sleep(0.1)
+        await service.client.get("/readyz")
+    assert (updates, heap_only) == (20, 20)

@@ -1,0 +1,118 @@
+"""Each of the eight response codes, over HTTP, from its real cause."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from support.services import PASSWORD, Instance, add_and_log_in, administer, assert_refused, query, success
+from wutang_auth.response_codes import ResponseCode
+
+Start = Callable[..., Awaitable[Instance]]
+
+CREDENTIALS = {"email": "ada@wutang.example", "password": PASSWORD}
+
+
+async def test_10001_the_request_is_not_understood(service: Instance) -> None:
+    response = await service.client.post("/api/auth/login", json={"email": "ada", "password": PASSWORD})
+    body = assert_refused(response, 422, 10001)
+    assert body["message"] == "参数有误"
+    assert body["errors"] == [{"field": "email", "message": "不是有效的邮箱地址"}]
+    too_large = await service.client.post("/api/auth/login", json=CREDENTIALS | {"padding": "x" * 17_000})
+    assert assert_refused(too_large, 413, 10001)["errors"] == []
+    other_type = await service.client.post(
+        "/api/auth/login", content=b"<login/>", headers={"Content-Type": "application/xml"}
+    )
+    assert assert_refused(other_type, 415, 10001)["errors"] == []
+
+
+async def test_10003_the_data_are_wrong(service: Instance) -> None:
+    root = await add_and_log_in(service, scopes=["users:write"])
+    wrong_password = await service.client.post("/api/auth/login", json=CREDENTIALS | {"password": "wrong password"})
+    assert assert_refused(wrong_password, 401, 10003)["message"] == "数据有误"
+    new = CREDENTIALS | {"password": "seven small violet umbrellas"}
+    assert_refused(await service.client.post("/api/users", json=new, headers=root.headers), 409, 10003)
+    change = {"current_password": "wrong password", "new_password": "seven small violet umbrellas"}
+    assert_refused(await service.client.put("/api/auth/password", json=change, headers=root.headers), 409, 10003)
+
+
+async def test_20001_done(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    response = await service.client.get("/api/auth/me", headers=login.headers)
+    assert success(response)["email"] == "ada@wutang.example"
+    assert response.json()["message"] == "操作成功"
+
+
+async def test_40001_nobody_is_let_in(start: Start) -> None:
+    service = await start(throttle_account_free=1)
+    body = assert_refused(await service.client.get("/api/auth/me"), 401, 40001)
+    assert body["message"] == "Unauthenticated."
+    login = await add_and_log_in(service)
+    success(await service.client.delete("/api/auth/logout", headers=login.headers))
+    assert_refused(await service.client.get("/api/auth/me", headers=login.headers), 401, 40001)
+    wrong_method = await service.client.post("/api/auth/me")
+    assert assert_refused(wrong_method, 405, 40001)["message"] == "禁止访问"
+    await query(service.settings, "DELETE FROM attempts")
+    guesses = [
+        await service.client.post("/api/auth/login", json=CREDENTIALS | {"password": f"guess {number}"})
+        for number in range(6)
+    ]
+    throttled = next(guess for guess in guesses if guess.status_code != 401)
+    assert_refused(throttled, 429, 40001)
+    assert int(throttled.headers["retry-after"]) >= 1
+
+
+async def test_40003_the_scope_is_missing(service: Instance) -> None:
+    login = await add_and_log_in(service)
+    body = assert_refused(await service.client.get("/api/users", headers=login.headers), 403, 40003)
+    assert body["message"] == "权限不足"
+
+
+async def test_40004_there_is_none(service: Instance) -> None:
+    root = await add_and_log_in(service, scopes=["users:read"])
+    for path in ("/api/users/12345", "/api/auth/me/", "/api/nothing"):
+        body = assert_refused(await service.client.get(path, headers=root.headers), 404, 40004)
+        assert body["message"] == "查询为空"
+    session = "/api/auth/sessions/00000000-0000-4000-8000-000000000000"
+    assert_refused(await service.client.delete(session, headers=root.headers), 404, 40004)
+
+
+async def test_40005_the_token_or_its_session_has_expired(start: Start) -> None:
+    service = await start(access_ttl=1)
+    login = await add_and_log_in(service)
+    await asyncio.sleep(1.2)
+    body = assert_refused(await service.client.get("/api/auth/me", headers=login.headers), 401, 40005)
+    assert body["message"] == "Unauthenticated."
+    short_lived = await start(refresh_ttl=1)
+    login = await add_and_log_in(short_lived, "bob@wutang.example")
+    await asyncio.sleep(1.2)
+    refresh = {"Authorization": f"Bearer {login.refresh_token}"}
+    assert_refused(await short_lived.client.put("/api/auth/refresh", headers=refresh), 401, 40005)
+
+
+async def test_50001_the_database_is_away(start: Start) -> None:
+    service = await start(db_connect_timeout=1.0)
+    login = await add_and_log_in(service)
+    name = service.settings.database_url.get_secret_value().partition("?")[0].rpartition("/")[2]
+    await administer(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    await administer(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    response = await service.client.get("/api/auth/me", headers=login.headers)
+    body = assert_refused(response, 503, 50001)
+    assert body["message"] == "操作失败"
+    assert int(response.headers["retry-after"]) >= 1
+    await administer(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    success(await service.client.get("/api/auth/me", headers=login.headers))
+
+
+async def test_50001_the_service_has_a_bug(service: Instance, caplog: pytest.LogCaptureFixture) -> None:
+    # a user whom no release writes: PostgreSQL holds years that Python's calendar does not
+    login = await add_and_log_in(service)
+    await query(service.settings, "UPDATE users SET created_at = '4713-01-01 BC'")
+    body = assert_refused(await service.client.get("/api/auth/me", headers=login.headers), 500, 50001)
+    assert body["message"] == "操作失败"
+    assert "bug" in caplog.text
+
+
+def test_no_code_is_missing_here() -> None:
+    tested = {name[5:10] for name in globals() if name.startswith("test_") and name[5:10].isdigit()}
+    assert tested == {str(code.number) for code in ResponseCode}

@@ -1,0 +1,67 @@
+"""The service keeps to its own OpenAPI document, says a stranger who tries to prove the contrary."""
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+from uuid import UUID
+
+from support.services import query, serving
+from wutang_auth.settings import load
+from wutang_auth.tokens.access import Tokens
+from wutang_auth.tokens.key_ring import KeyRing
+
+_SESSIONS = 3000
+# a user for each session, because some calls end all sessions of a user, or the user
+_ADD = """
+    WITH made AS (
+        INSERT INTO users (email, canonical_email, name, password_hash, scopes)
+        SELECT email, email, 'Ada', 'x', '{users:read,users:write}'
+        FROM generate_series(1, $1) AS number, LATERAL (SELECT 'user' || number || '@wutang.example') AS given (email)
+        RETURNING id
+    )
+    INSERT INTO sessions (user_id, id, expires_at)
+    SELECT id, gen_random_uuid(), now() + interval '1 day' FROM made RETURNING user_id, id
+"""
+
+
+async def test_every_answer_is_as_documented(environment: dict[str, str], tmp_path: Path) -> None:
+    environment |= {"WUTANG_THROTTLE_ADDRESS_FREE": "100000"}
+    tokens = tmp_path / "tokens"
+    tokens.write_text("\n".join(await access_tokens(environment)))
+    async with serving(environment, tmp_path / "log") as server:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathesis())",
+            "run", f"{server.base_url}/openapi.json", "--checks", "all", "--max-examples", "20", "--no-color",
+            "--continue-on-failure",
+            cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            env={
+                **environment,
+                "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
+                "SCHEMATHESIS_TOKENS": str(tokens),
+                "PYTHONPATH": str(Path(__file__).parent),
+            },
+        )  # fmt: skip
+        said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    # calls got past the guard: only a login, of people who are not there, may have met nothing but refusals
+    refused = re.search(r"Authentication failed: (\d+) operation", said.decode())
+    assert refused is None or int(refused[1]) <= 1, said.decode()
+    assert "a bug" not in server.log.read_text()
+
+
+async def access_tokens(environment: dict[str, str]) -> list[str]:
+    """Tokens of as many users, the latest first: small ids are guessed, and some guesses are deletions."""
+    settings = load(
+        _env_file=None,
+        database_url=environment["WUTANG_DATABASE_URL"],
+        keys_file=environment["WUTANG_KEYS_FILE"],
+    )
+    issuer = Tokens(settings, KeyRing.load(settings.keys_file))
+    rows = await query(settings, _ADD, _SESSIONS)
+    return [
+        issuer.issue(
+            user_id=row["user_id"], session_id=UUID(str(row["id"])), generation=0, scopes=[], session_lifetime=86_400
+        ).access_token
+        for row in reversed(rows)
+    ]

@@ -1,0 +1,389 @@
+"""The key ring: its file, what it refuses, and a service that follows it."""
+
+import asyncio
+import json
+import logging
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import joserfc.jwk
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from support.services import (
+    Instance,
+    add_and_log_in,
+    assert_refused,
+    bearer,
+    decode_segment,
+    log_in,
+    run_cli,
+    success,
+    token_pair,
+)
+from support.tampering import spare_bits
+from wutang_auth.cli import keys as keys_command
+from wutang_auth.tokens.key_ring import Algorithm, KeyRing, KeyRingError, thumbprint
+
+Start = Callable[..., Awaitable[Instance]]
+ALGORITHMS: tuple[Algorithm, ...] = ("ES256", "RS256", "HS256")
+RINGS = {alg: KeyRing.generate(alg) for alg in ALGORITHMS}
+
+
+def document(alg: Algorithm = "ES256") -> dict[str, Any]:
+    """The file of a good ring, to be spoilt."""
+    keys = [
+        {**key.private_jwk(), "use": "sig", "state": key.state, "created_at": "2026-11-23T08:00:00Z"}
+        for key in RINGS[alg].keys
+    ]
+    return {"keys": keys}
+
+
+def changed(alg: Algorithm = "ES256", /, **members: Any) -> bytes:
+    """The same with other members in the first key; `...` leaves one out."""
+    ring = document(alg)
+    ring["keys"][0] = {name: value for name, value in {**ring["keys"][0], **members}.items() if value is not ...}
+    return json.dumps(ring).encode()
+
+
+def with_own_kid(alg: Algorithm, /, **members: Any) -> bytes:
+    """Likewise, with the kid that belongs to those members."""
+    first = {**document(alg)["keys"][0], **members}
+    return changed(alg, **members, kid=thumbprint(first, first["kty"]))
+
+
+def integer(value: int) -> str:
+    return urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8)).rstrip(b"=").decode()
+
+
+def short_rsa() -> bytes:
+    return with_own_kid("RS256", **rsa_members(1024))
+
+
+def rsa_members(bits: int) -> dict[str, str]:
+    numbers = rsa.generate_private_key(public_exponent=65537, key_size=bits).private_numbers()
+    public = numbers.public_numbers
+    parts = {"d": numbers.d, "p": numbers.p, "q": numbers.q, "dp": numbers.dmp1, "dq": numbers.dmq1, "qi": numbers.iqmp}
+    return {name: integer(value) for name, value in {"n": public.n, "e": public.e, **parts}.items()}
+
+
+def of_another_curve() -> bytes:
+    numbers = ec.generate_private_key(ec.SECP384R1()).private_numbers()
+    point = numbers.public_numbers
+    members = {"crv": "P-384", "x": integer(point.x), "y": integer(point.y), "d": integer(numbers.private_value)}
+    return with_own_kid("ES256", **members)
+
+
+def states(*wanted: str) -> bytes:
+    ring = document()
+    for key, state in zip(ring["keys"], wanted, strict=True):
+        key["state"] = state
+    return json.dumps(ring).encode()
+
+
+def twice() -> bytes:
+    ring = document()
+    return json.dumps({"keys": [ring["keys"][0], {**ring["keys"][0], "state": "retired"}]}).encode()
+
+
+OTHER = KeyRing.generate().active.members
+REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
+    "empty": (lambda: b"", "not a JSON document"),
+    "not JSON": (lambda: b"-----BEGIN EC PRIVATE KEY-----", "not a JSON document"),
+    "not UTF-8": (lambda: b"\xff\xfe" + json.dumps(document()).encode(), "not a JSON document"),
+    "a name twice": (lambda: changed().replace(b'"alg"', b'"alg": "none", "alg"', 1), "not a JSON document"),
+    "deeply nested": (lambda: b"[" * 10_000, "not a JSON document"),
+    "an array": (lambda: b"[]", "not a JWK Set"),
+    "no keys": (lambda: b"{}", "not a JWK Set"),
+    "keys no array": (lambda: b'{"keys": {}}', "not a JWK Set"),
+    "no key at all": (lambda: b'{"keys": []}', "exactly one key must be active, 0 are"),
+    "a key no object": (lambda: b'{"keys": ["k"]}', "key 1 is not an object"),
+    "none active": (lambda: states("retired", "next"), "exactly one key must be active, 0 are"),
+    "two active": (lambda: states("active", "active"), "exactly one key must be active, 2 are"),
+    "an unknown state": (lambda: states("active", "primary"), "key 2: state must be one of"),
+    "no state": (lambda: changed(state=...), "key 1: state must be one of"),
+    "a key twice": (twice, "is there twice"),
+    "no kid": (lambda: changed(kid=...), "key 1: kid must be the key's RFC 7638 thumbprint"),
+    "another kid": (lambda: changed(kid="2026-11"), "key 1: kid must be the key's RFC 7638 thumbprint"),
+    "a kid that is no text": (lambda: changed(kid=["x"]), "key 1: kid must be"),
+    "no alg": (lambda: changed(alg=...), "key 1: alg must be one of"),
+    "alg none": (lambda: changed(alg="none"), "key 1: alg must be one of"),
+    "alg ES384": (lambda: changed(alg="ES384"), "key 1: alg must be one of"),
+    "alg EdDSA": (lambda: changed(alg="EdDSA"), "key 1: alg must be one of"),
+    "alg an array": (lambda: changed(alg=["ES256"]), "key 1: alg must be one of"),
+    "alg of another kty": (lambda: changed(alg="RS256"), "key 1: kty must be RSA for RS256"),
+    "alg HS256 for an EC key": (lambda: changed(alg="HS256"), "key 1: kty must be oct for HS256"),
+    "kty of another alg": (lambda: changed(kty="RSA"), "key 1: kty must be EC for ES256"),
+    "use enc": (lambda: changed(use="enc"), "key 1: use must be sig"),
+    "a public key only": (lambda: changed(d=...), "key 1: d is missing"),
+    "a public RSA key only": (lambda: changed("RS256", p=...), "key 1: p is missing"),
+    "a member no text": (lambda: changed(x=1), "key 1: x is missing"),
+    "another curve": (of_another_curve, "key 1: crv must be P-256 for ES256"),
+    "a curve that is named otherwise": (lambda: with_own_kid("ES256", crv="secp256r1"), "key 1: crv must be P-256"),
+    "private of another key": (lambda: changed(d=OTHER["d"]), "key 1: its public and private members do not belong"),
+    "public of another key": (
+        lambda: with_own_kid("ES256", x=OTHER["x"], y=OTHER["y"]),
+        "key 1: its public and private members do not belong",
+    ),
+    "private zero": (lambda: changed(d="A" * 43), "key 1: not a key of P-256"),
+    "private too large": (lambda: changed(d="_" * 42 + "8"), "key 1: not a key of P-256"),
+    "a member longer than it is": (lambda: with_own_kid("ES256", x="AA" + OTHER["x"]), "key 1: its members must be"),
+    "a member without its zeros": (lambda: with_own_kid("ES256", d="AQ"), "key 1: its members must have 32 bytes"),
+    "a member of another spelling": (
+        lambda: with_own_kid("ES256", x=spare_bits(document()["keys"][0]["x"])), "key 1: its members must be base64url",
+    ),
+    "not base64url": (lambda: changed(d="a+b/c="), "key 1: its members must be base64url"),
+    "a length that base64 cannot have": (lambda: changed(d="A"), "key 1: "),
+    "RSA of 1024 bits": (short_rsa, "key 1: an RSA key must have at least 2048 bits"),
+    "RSA of 8192 bits": (lambda: with_own_kid("RS256", n=integer(2**8191 + 1)), "must have at most 4096 bits"),
+    "RSA members mixed": (
+        lambda: changed("RS256", d=RINGS["RS256"].keys[1].members["d"]),
+        "key 1: its RSA members do not belong together",
+    ),
+    "RSA with e 1": (lambda: with_own_kid("RS256", e="AQ"), "key 1: its RSA members do not belong together"),
+    "RSA with e 0": (lambda: with_own_kid("RS256", e="AA"), "key 1: its RSA members do not belong together"),
+    "a short secret": (lambda: with_own_kid("HS256", k="c2VjcmV0"), "key 1: an HMAC secret must have at least 32"),
+    "a secret of 31 bytes": (lambda: with_own_kid("HS256", k=integer(2**247)), "must have at least 32 bytes"),
+    "no secret": (lambda: changed("HS256", k=""), "key 1: its members must be base64url"),
+    "a moment that is none": (lambda: changed(created_at="yesterday"), "key 1: created_at must be an RFC 3339 time"),
+    "a moment that is a number": (lambda: changed(created_at=1.5), "key 1: created_at must be an RFC 3339 time"),
+    "a second key that is weak": (
+        lambda: json.dumps({"keys": [*document()["keys"], json.loads(short_rsa())["keys"][0]]}).encode(),
+        "key 3: an RSA key must have at least 2048 bits",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_ring_is_refused_in_one_line_without_key_material(name: str, tmp_path: Path) -> None:
+    make, reason = REFUSED[name]
+    path = tmp_path / "keys.json"
+    path.write_bytes(make())
+    path.chmod(0o600)
+    with pytest.raises(KeyRingError) as refused:
+        KeyRing.load(path)
+    said = str(refused.value)
+    assert said.startswith(f"the key ring {path}: ")
+    assert reason in said
+    assert "\n" not in said
+    for ring in RINGS.values():
+        for key in ring.keys:
+            for member in ("d", "k", "p", "q"):
+                assert key.members.get(member, "absent") not in said
+    assert refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize("alg", ALGORITHMS)
+def test_generated_ring_is_read_back(alg: Algorithm, tmp_path: Path) -> None:
+    path = tmp_path / "some" / "where" / "keys.json"
+    RINGS[alg].save(path)
+    assert KeyRing.load(path) == RINGS[alg]
+    assert [key.state for key in RINGS[alg].keys] == ["active", "next"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in path.parent.iterdir()] == ["keys.json"]
+
+
+@pytest.mark.parametrize("alg", ALGORITHMS)
+def test_good_documents_are_accepted(alg: Algorithm) -> None:
+    """The table above refuses for what it spoils."""
+    assert KeyRing.parse(json.dumps(document(alg)).encode()).active.kid == RINGS[alg].active.kid
+    KeyRing.parse(changed(alg, use=..., created_at=..., note="ours"))
+    KeyRing.parse(changed(alg, created_at="2026-11-23T16:00:00.5+08:00"))
+
+
+@pytest.mark.parametrize("alg", ["ES256", "RS256"])
+def test_kid_is_the_thumbprint_that_others_compute(alg: Algorithm) -> None:
+    for key in RINGS[alg].keys:
+        public: Any = key.public_jwk()
+        assert joserfc.jwk.import_key(public).thumbprint() == key.kid
+
+
+def test_nothing_private_is_shown() -> None:
+    for ring in RINGS.values():
+        shown = repr(ring) + str(ring) + json.dumps(ring.jwks())
+        for key in ring.keys:
+            for member in ("d", "k", "p", "q", "dp", "dq", "qi"):
+                assert key.members.get(member, "absent") not in shown
+
+
+def test_es256_members_have_their_full_length() -> None:
+    """RFC 7518 section 6.2.1.2; a quarter of one per cent of all keys begins with a zero byte."""
+    for _ in range(50):
+        members = KeyRing.generate().active.members
+        assert {len(urlsafe_b64decode(members[name] + "=")) for name in ("x", "y", "d")} == {32}
+
+
+def test_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    with pytest.raises(KeyRingError, match=re.escape(f"wutang-auth keys generate --file {path}")):
+        KeyRing.load(path)
+
+
+def test_directory_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KeyRingError, match="cannot be read"):
+        KeyRing.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "warned"), [(0o600, False), (0o640, False), (0o400, False), (0o644, True), (0o602, True)]
+)
+def test_readable_by_all_is_warned_of(
+    mode: int, warned: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "keys.json"
+    RINGS["ES256"].save(path)
+    path.chmod(mode)
+    KeyRing.load(path)
+    assert [record.levelno for record in caplog.records] == ([logging.WARNING] if warned else [])
+    assert not warned or f"chmod 600 {path}" in caplog.text
+
+
+# -- a running service
+
+
+async def test_running_service_follows_the_file(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wutang_auth.main._KEYS_POLL", 0.05)
+    path = tmp_path / "keys.json"
+    first = KeyRing.generate()
+    first.save(path)
+    service = await start(keys_file=path)
+    login = await add_and_log_in(service)
+
+    second = KeyRing.generate()
+    KeyRing((*second.keys, replace(first.active, state="retired"))).save(path)
+    await published(service, second.active.kid)
+
+    success(await service.client.get("/api/auth/me", headers=login.headers))
+    renewed = token_pair(await service.client.put("/api/auth/refresh", headers=bearer(login.refresh_token)))
+    assert decode_segment(renewed.access_token.split(".")[0])["kid"] == second.active.kid
+    success(await service.client.get("/api/auth/me", headers=renewed.headers))
+
+    second.save(path)  # the old key is gone
+    await published(service, first.active.kid, there=False)
+    assert_refused(await service.client.get("/api/auth/me", headers=login.headers), 401, 40001)
+    success(await service.client.get("/api/auth/me", headers=renewed.headers))
+
+
+async def published(service: Instance, kid: str, *, there: bool = True) -> None:
+    """Wait for a kid to appear in the JWKS, or to disappear."""
+    for _ in range(200):
+        document = (await service.client.get("/.well-known/jwks.json")).json()
+        if (kid in [key["kid"] for key in document["keys"]]) == there:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("the service did not follow its key ring")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"", b"{", b'{"keys": []}', states("active", "active"), None],
+    ids=["empty", "cut off", "no key", "two active", "gone"],
+)
+async def test_broken_file_is_refused_loudly_and_the_old_ring_stays(
+    start: Start,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    broken: bytes | None,
+) -> None:
+    monkeypatch.setattr("wutang_auth.main._KEYS_POLL", 0.02)
+    path = tmp_path / "keys.json"
+    KeyRing.generate().save(path)
+    service = await start(keys_file=path)
+    login = await add_and_log_in(service)
+    if broken is None:
+        path.unlink()
+    else:
+        path.write_bytes(broken)
+    for _ in range(100):
+        if "the key ring in use stays" in caplog.text:
+            break
+        await asyncio.sleep(0.02)
+    [refused] = [record for record in caplog.records if "stays" in record.getMessage()]
+    assert refused.levelno == logging.ERROR
+    success(await service.client.get("/api/auth/me", headers=login.headers))
+    success(await service.client.put("/api/auth/refresh", headers=bearer(login.refresh_token)))
+    assert (await service.client.get("/readyz")).status_code == 200
+
+    repaired = KeyRing.generate()
+    repaired.save(path)
+    await published(service, repaired.active.kid)
+    assert decode_segment((await log_in(service.client)).access_token.split(".")[0])["kid"] == repaired.active.kid
+
+
+# -- the command
+
+
+def test_keys_generate_and_list(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    made = run_cli("keys", "generate", "--file", str(path))
+    ring = KeyRing.load(path)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert made.stdout == f"wrote {path}: ES256 key {ring.active.kid} signs, another is ready to follow\n"
+
+    listed = run_cli("keys", "list", "--json", WUTANG_KEYS_FILE=str(path))
+    assert [(row["kid"], row["alg"], row["state"]) for row in json.loads(listed.stdout)] == [
+        (key.kid, "ES256", key.state) for key in ring.keys
+    ]
+    table = run_cli("keys", "list", "--file", str(path)).stdout
+    assert [line.split()[:3] for line in table.splitlines()] == [
+        ["kid", "alg", "state"],
+        *([key.kid, "ES256", key.state] for key in ring.keys),
+    ]
+    for key in ring.keys:
+        assert key.members["d"] not in listed.stdout + table + made.stdout
+
+
+def test_keys_generate_keeps_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    RINGS["HS256"].save(path)
+    refused = run_cli("keys", "generate", "--file", str(path))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        f"wutang-auth: {path} exists; --force replaces it and makes every token it signed invalid\n"
+    )
+    assert run_cli("keys", "generate", "--if-missing", "--file", str(path)).returncode == 0
+    assert KeyRing.load(path) == RINGS["HS256"]
+    assert run_cli("keys", "generate", "--force", "--alg", "RS256", "--file", str(path)).returncode == 0
+    assert KeyRing.load(path).active.alg == "RS256"
+
+
+def test_keys_generate_knows_its_algorithms(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    wrong = run_cli("keys", "generate", "--alg", "none", "--file", str(path))
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "ES256, RS256, HS256" in wrong.stderr
+    assert not path.exists()
+
+
+def test_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    failed = run_cli("keys", "generate", "--file", str(tmp_path / "file" / "keys.json"))
+    assert failed.returncode == 1
+    assert failed.stderr.count("\n") == 1
+    assert "cannot be written" in failed.stderr
+
+
+def test_changes_at_once_all_happen(tmp_path: Path) -> None:
+    """Each waits for the one before it, although the file is a new one after every change."""
+    path = tmp_path / "keys.json"
+    KeyRing.generate("HS256").save(path)
+    with ThreadPoolExecutor(12) as threads:
+        for done in [threads.submit(keys_command.rotate, file=path, force=True, data_dir=tmp_path) for _ in range(12)]:
+            done.result()
+    assert [key.state for key in KeyRing.load(path).keys].count("retired") == 12
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_serve_refuses_a_bad_ring_in_one_line(tmp_path: Path, environment: dict[str, str], workers: str) -> None:
+    path = tmp_path / "keys.json"
+    path.write_bytes(states("active", "active"))
+    path.chmod(0o600)
+    refused = run_cli("serve", "--port", "0", "--workers", workers, **environment | {"WUTANG_KEYS_FILE": str(path)})
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == f"wutang-auth: the key ring {path}: exactly one key must be active, 2 are\n"

@@ -1,7 +1,0 @@
-from alembic.script import ScriptDirectory
-
-from wutang_auth import migrations, repository
-
-
-def test_the_models_name_the_newest_migration() -> None:
-    assert ScriptDirectory.from_config(migrations.config()).get_heads() == [repository.REVISION]

@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
+
+from wutang_auth.context import request_context
 
 logger = logging.getLogger("wutang_auth.audit")
 
@@ -13,19 +13,6 @@ Event = Literal[
     "login", "login_failed", "refresh", "refresh_replayed", "theft", "logout", "session_ended", "password_changed",
     "password_change_failed", "user_created", "user_changed", "user_deleted", "users_imported", "sessions_revoked",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a request came from."""
-
-    request_id: str | None = None
-    ip: str | None = None
-    user_agent: str | None = None
-
-
-origin: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B039 -- it is frozen
-"""The origin of the request that is being served; empty on the command line."""
 
 
 def record(
@@ -40,7 +27,7 @@ def record(
     """Log an event; `actor_id` is who did it, where that is not the user, and `changed` names fields, not values."""
     if not logger.isEnabledFor(logging.INFO):
         return
-    whence = origin.get()
+    context = request_context.get()
     fields = {
         "event": event,
         "user_id": user_id,
@@ -48,7 +35,7 @@ def record(
         "actor_id": actor_id,
         "reason": reason,
         "changed": ",".join(changed) or None,
-        "ip": whence.ip,
-        "request_id": whence.request_id,
+        "ip": context.client_address,
+        "request_id": context.request_id,
     }
     logger.info(event, extra={"fields": {name: value for name, value in fields.items() if value is not None}})

@@ -26,7 +26,8 @@ from support.services import (
     success,
     token_pair,
 )
-from wutang_auth.audit import Origin, origin, record
+from wutang_auth.audit import record
+from wutang_auth.context import RequestContext, request_context
 from wutang_auth.observability.logs import ConsoleFormatter, JsonFormatter
 
 NEW_PASSWORD = "seven small violet umbrellas"
@@ -183,9 +184,9 @@ async def test_clients_forge_no_lines(service: Instance, forgery: str) -> None:
 def test_values_end_where_they_seem_to(forgery: str) -> None:
     """Even if a value of a client's got so far."""
     with written(JsonFormatter()) as structured, written(ConsoleFormatter()) as console:
-        token = origin.set(Origin("id", forgery))
+        token = request_context.set(RequestContext("id", forgery))
         record("login", user_id=1, reason=forgery)
-        origin.reset(token)
+        request_context.reset(token)
     [line] = structured.getvalue().splitlines()
     assert json.loads(line)["reason"] == forgery
     assert json.loads(line)["ip"] == forgery

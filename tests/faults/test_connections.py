@@ -9,7 +9,8 @@ import pytest
 
 from faults.proxy import Proxy
 from faults.stage import SetStage
-from wutang_auth.database import Database, Patience, Statement, patience
+from wutang_auth.context import RequestBudget, RequestContext, request_context
+from wutang_auth.database import Database, Statement
 from wutang_auth.database.hosts import of_each_host
 from wutang_auth.errors import DatabaseUnavailable
 
@@ -54,13 +55,13 @@ async def test_statement_of_a_cancelled_request_is_not_cancelled(database_url: s
 
 async def test_request_waits_for_the_database_so_long_and_no_longer(database_url: str) -> None:
     database = Database(database_url, statement_timeout=10)
-    patience.set(Patience(1.0))
+    request_context.set(RequestContext(budget=RequestBudget(1.0)))
     begun = time.monotonic()
     await database.fetch(SLEEP, seconds=0.6)
     with pytest.raises(DatabaseUnavailable):
         await database.fetch(SLEEP, seconds=5)
     assert time.monotonic() - begun < 4
-    patience.set(None)
+    request_context.set(RequestContext())
     await database.fetch(ONE)
     await database.close()
 

@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from support.services import Instance, add_user, assert_refused, log_in
+from wutang_auth.context import RequestContext, request_context
 from wutang_auth.errors import Overloaded
-from wutang_auth.passwords.hashing import Passwords, departure
+from wutang_auth.passwords.hashing import Passwords
 
 
 async def test_a_full_queue_is_answered_at_once_and_counts_no_failure(
@@ -30,13 +31,13 @@ async def test_a_client_that_went_away_leaves_the_queue() -> None:
     passwords = Passwords(workers=1, queue=1)
     gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def wait_with_departure() -> None:
-        departure.set(gone)
+    async def wait_for_a_client_that_leaves() -> None:
+        request_context.set(RequestContext(client_gone=gone))
         await passwords.hash("second")
 
     first = asyncio.create_task(passwords.hash("first"))
     await asyncio.sleep(0)
-    second = asyncio.create_task(wait_with_departure())
+    second = asyncio.create_task(wait_for_a_client_that_leaves())
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
         passwords.ensure_room()

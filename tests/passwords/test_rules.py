@@ -118,7 +118,5 @@ def test_looking_up_is_quick_and_starting_does_not_load_the_list() -> None:
     for number in range(100):
         refusal(f"seven small violet umbrellas {number}")
     assert time.perf_counter() - began < 0.5
-    program = (
-        "from wutang_auth.passwords import rules\nassert rules._common_passwords.cache_info().currsize == 0\n"
-    )
+    program = "from wutang_auth.passwords import rules\nassert rules._common_passwords.cache_info().currsize == 0\n"
     subprocess.run([sys.executable, "-c", program], check=True)

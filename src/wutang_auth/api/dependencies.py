@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -16,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from wutang_auth.api.envelope import field_errors
 from wutang_auth.api.middleware.edge import MAX_BODY
+from wutang_auth.context import request_context
 from wutang_auth.errors import (
     FieldError,
     InsufficientScope,
@@ -26,7 +28,6 @@ from wutang_auth.errors import (
     TokenMissing,
     UnsupportedMediaType,
 )
-from wutang_auth.passwords.hashing import departure
 from wutang_auth.service import AuthService, Caller, UserService
 from wutang_auth.tokens import strict_json
 
@@ -184,22 +185,21 @@ def parsed_body(model: type[Body], *, form: bool = False) -> ParsedBody[Body]:
 
 
 @asynccontextmanager
-async def departure_noticed(request: Request) -> AsyncIterator[None]:
-    """Tell those who wait inside when the client goes away; the body must have been read."""
-    loop = asyncio.get_running_loop()
-    left: asyncio.Future[None] = loop.create_future()
+async def watch_for_disconnect(request: Request) -> AsyncIterator[None]:
+    """Let what runs inside know when the client goes away; the body must have been read."""
+    gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def listen() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        left.set_result(None)
+        gone.set_result(None)
 
     listener = asyncio.create_task(listen())
-    token = departure.set(left)
+    token = request_context.set(replace(request_context.get(), client_gone=gone))
     try:
         yield
     finally:
-        departure.reset(token)
+        request_context.reset(token)
         listener.cancel()
 
 

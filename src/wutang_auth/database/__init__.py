@@ -1,6 +1,6 @@
 """The way to PostgreSQL: connections with time limits, and the statements that run on them."""
 
-from wutang_auth.database.pool import Database, Patience, Transaction, patience
+from wutang_auth.database.pool import Database, Transaction
 from wutang_auth.database.statement import Statement
 
-__all__ = ["Database", "Patience", "Statement", "Transaction", "patience"]
+__all__ = ["Database", "Statement", "Transaction"]

@@ -5,11 +5,11 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from typing import Any, Protocol
 
 import asyncpg
 
+from wutang_auth.context import request_context
 from wutang_auth.database.failures import is_unavailable, leaves_usable, raise_translated
 from wutang_auth.database.hosts import Hosts
 from wutang_auth.database.statement import Statement
@@ -17,19 +17,6 @@ from wutang_auth.errors import DatabaseUnavailable
 
 _WATCH_SECONDS = 0.1
 _FULL_SECONDS = 1.0  # for so long a server that took no more connections is not asked for another one
-
-
-class Patience:
-    """How many seconds one request may still wait for PostgreSQL, all its statements together."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, seconds: float) -> None:
-        self.left = seconds
-
-
-patience: ContextVar[Patience | None] = ContextVar("patience", default=None)
-"""That of the request being served; elsewhere each statement has its own limits only."""
 
 
 class _Prepared(Protocol):
@@ -118,8 +105,8 @@ class Database:
         """Run one statement in a transaction of its own and return its rows."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        request = patience.get()
-        deadline = math.inf if request is None else begun + request.left
+        budget = request_context.get().budget
+        deadline = math.inf if budget is None else begun + budget.seconds_left
         connection = self._take() or await self._acquire(deadline)
         connection.deadline = min(loop.time() + self._statement_timeout, deadline)
         try:
@@ -131,8 +118,8 @@ class Database:
             raise_translated(error)
             raise
         finally:
-            if request is not None:
-                request.left -= loop.time() - begun
+            if budget is not None:
+                budget.seconds_left -= loop.time() - begun
         self._release(connection)
         return rows
 
@@ -145,8 +132,8 @@ class Database:
     async def transaction(self) -> AsyncIterator["Transaction"]:
         """Several statements on one connection that happen together or not at all."""
         loop = asyncio.get_running_loop()
-        request = patience.get()
-        deadline = math.inf if request is None else loop.time() + request.left
+        budget = request_context.get().budget
+        deadline = math.inf if budget is None else loop.time() + budget.seconds_left
         async with self.connection(deadline) as raw:
             timer = loop.call_at(min(loop.time() + 3 * self._statement_timeout, deadline), raw.terminate)
             try:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
-from wutang_auth.audit import origin
+from wutang_auth.context import request_context
 from wutang_auth.settings import Settings
 
 _PLAIN = re.compile("[A-Za-z0-9_.,:@/+-]+")
@@ -49,13 +49,13 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line; json escapes every control character."""
-        whence = origin.get()
+        request_id = request_context.get().request_id
         line = {
             "time": f"{_moment(int(record.created))}.{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **({"request_id": whence.request_id} if whence.request_id else {}),
+            **({"request_id": request_id} if request_id else {}),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
@@ -70,8 +70,8 @@ class ConsoleFormatter(logging.Formatter):
         """Time, level, what happened; control characters escaped."""
         time = _clock(int(record.created))
         parts = [time, f"{record.levelname.lower():<8}", record.getMessage()]
-        whence = origin.get()
-        fields = ({"request_id": whence.request_id} if whence.request_id else {}) | getattr(record, "fields", {})
+        request_id = request_context.get().request_id
+        fields = ({"request_id": request_id} if request_id else {}) | getattr(record, "fields", {})
         parts += [f"{name}={_value(value)}" for name, value in fields.items() if name != "event"]
         if record.exc_info:
             parts.append(_error(record))

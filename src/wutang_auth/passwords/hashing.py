@@ -12,12 +12,12 @@ import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
 from passlib.hash import argon2, bcrypt
 
+from wutang_auth.context import request_context
 from wutang_auth.errors import Overloaded
 
 logger = logging.getLogger(__name__)
@@ -34,9 +34,6 @@ _M_ARENA_MAX = -8  # malloc.h
 _FLOOR_MARGIN = 1.1
 _FLOOR_HALF_LIFE = 600.0
 _LONGEST_FLOOR = 4.0
-
-departure: ContextVar["asyncio.Future[None] | None"] = ContextVar("departure", default=None)
-"""Done when the client of the request that is being served went away; it then need not wait for its turn."""
 
 # OWASP Password Storage Cheat Sheet: argon2id, 19 MiB, 2 passes, 1 lane
 _ARGON2ID = argon2.using(type="ID", memory_cost=19456, time_cost=2, parallelism=1)
@@ -130,8 +127,8 @@ class Passwords:
         work.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
         result = asyncio.wrap_future(work)
         if self._pending > self._workers:
-            left = departure.get()
-            events: list[asyncio.Future[Any]] = [result] if left is None else [result, left]
+            gone = request_context.get().client_gone
+            events: list[asyncio.Future[Any]] = [result] if gone is None else [result, gone]
             try:
                 await asyncio.wait(events, timeout=_LONGEST_WAIT, return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
 from wutang_auth import audit
+from wutang_auth.context import request_context
 from wutang_auth.errors import (
     InvalidCredentials,
     NotFound,
@@ -74,7 +75,7 @@ class AuthService:
         """
         attempt = await self._admit(email)
         session_id = uuid4()
-        origin = audit.origin.get()
+        context = request_context.get()
         # twice at most: another login may upgrade the stored hash between our look at it and the new session
         for _ in range(2):
             credentials = await self._verified_credentials(email, password, attempt)
@@ -82,8 +83,8 @@ class AuthService:
                 user_id=credentials.user_id,
                 session_id=session_id,
                 verified_hash=credentials.password_hash,
-                ip=origin.ip,
-                user_agent=origin.user_agent,
+                ip=context.client_address,
+                user_agent=context.user_agent,
             )
             if begun:
                 await self._throttle.forgive(attempt)
@@ -230,7 +231,7 @@ class AuthService:
     async def _admit(self, email: str) -> Attempt:
         try:
             self._passwords.ensure_room()
-            return await self._throttle.admit(email, audit.origin.get().ip)
+            return await self._throttle.admit(email, request_context.get().client_address)
         except (TooManyAttempts, Overloaded) as refusal:
             if isinstance(refusal, TooManyAttempts):
                 audit.record("login_failed", reason="too many attempts")

@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wutang_auth.api.envelope import refusal
-from wutang_auth.audit import Origin, origin
-from wutang_auth.database import Patience, patience
+from wutang_auth.context import RequestBudget, RequestContext, request_context
 from wutang_auth.errors import AuthError, HeadTooLarge, MalformedRequest, PayloadTooLarge
 from wutang_auth.settings import Network
 
@@ -101,8 +100,8 @@ class Edge:
         head = _Head.of(scope)
         request_id = head.request_id or b"%s%08x" % (self._prefix, next(self._numbers))
         address = self._address(scope, head.forwarded_for)
-        patience.set(Patience(self._database_seconds))
-        origin.set(Origin(request_id.decode(), address, _printable(head.user_agent)))
+        budget = RequestBudget(self._database_seconds)
+        request_context.set(RequestContext(request_id.decode(), address, _printable(head.user_agent), budget))
 
         extra = [(b"x-request-id", request_id), *_SECURITY_HEADERS]
         if scope["path"].startswith(_PRIVATE):

@@ -6,7 +6,14 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wutang_auth.api.dependencies import AuthServiceDep, CurrentCaller, SessionId, Token, departure_noticed, parsed_body
+from wutang_auth.api.dependencies import (
+    AuthServiceDep,
+    CurrentCaller,
+    SessionId,
+    Token,
+    parsed_body,
+    watch_for_disconnect,
+)
 from wutang_auth.api.documentation.openapi import refusals
 from wutang_auth.api.envelope import Envelope, ok
 from wutang_auth.api.schemas import (
@@ -41,7 +48,7 @@ async def login(
     Begins a session and answers with its first two tokens. Whether it was the e-mail or the password that was wrong, or
     the user that is disabled, is not told.
     """
-    async with departure_noticed(request):
+    async with watch_for_disconnect(request):
         pair = await service.login(body.email, body.password)
     return ok(request, token_pair_body(pair))
 

@@ -1,0 +1,30 @@
+"""The context of the request that is being served: who asks, and how long it may still wait."""
+
+import asyncio
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+class RequestBudget:
+    """How many seconds one request may still wait for PostgreSQL, all its statements together."""
+
+    __slots__ = ("seconds_left",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds_left = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What holds for one request. Outside of requests, as on the command line, everything is None."""
+
+    request_id: str | None = None
+    client_address: str | None = None
+    user_agent: str | None = None
+    budget: RequestBudget | None = None
+    """None: each statement has its own time limits only."""
+    client_gone: asyncio.Future[None] | None = None
+    """Done when the client went away; the request then need not wait for its turn. None: nobody watches."""
+
+
+request_context: ContextVar[RequestContext] = ContextVar("request_context", default=RequestContext())  # noqa: B039 -- it is frozen

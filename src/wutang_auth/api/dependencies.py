@@ -1,7 +1,6 @@
 """All wiring: what a route may ask for."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -28,6 +27,7 @@ from wutang_auth.errors import (
     TokenMissing,
     UnsupportedMediaType,
 )
+from wutang_auth.fields import parse_session_id, parse_user_id
 from wutang_auth.service import AuthService, Caller, UserService
 from wutang_auth.tokens import strict_json
 
@@ -35,9 +35,6 @@ Body = TypeVar("Body", bound=BaseModel)
 
 _BODY_SECONDS = 10.0
 _MAX_FORM_FIELDS = 16
-_USER_ID = re.compile("[1-9][0-9]{0,18}")
-_MAX_USER_ID = 2**63 - 1
-_SESSION_ID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class BearerToken(SecurityBase):
@@ -129,9 +126,10 @@ async def path_user_id(
     Raises:
         NotFound: nothing that could be one.
     """
-    if not _USER_ID.fullmatch(text) or int(text) > _MAX_USER_ID:
-        raise NotFound
-    return int(text)
+    try:
+        return parse_user_id(text)
+    except ValueError:
+        raise NotFound from None
 
 
 UserId = Annotated[int, Depends(path_user_id)]
@@ -147,9 +145,10 @@ async def path_session_id(
     Raises:
         NotFound: nothing that could be one.
     """
-    if not _SESSION_ID.fullmatch(text.lower()):
-        raise NotFound
-    return UUID(text)
+    try:
+        return parse_session_id(text.lower())
+    except ValueError:
+        raise NotFound from None
 
 
 SessionId = Annotated[UUID, Depends(path_session_id)]

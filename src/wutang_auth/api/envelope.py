@@ -208,7 +208,7 @@ _MESSAGES: dict[str, tuple[str, str]] = {
     "int_type": ("必须是整数", "must be an integer"),
     "null": ("不能为 null,不修改请省略", "must not be null; leave it out to keep it as it is"),
     "name": ("必须是不含控制字符的单行文本,最多 255 个字符", "must be one line, of at most 255 characters"),
-    "moment": ("必须是带时区的 RFC 3339 时间", "must be a moment in RFC 3339 with its offset"),
+    "timestamp": ("必须是带时区的 RFC 3339 时间", "must be a timestamp in RFC 3339 with its offset"),
     "scopes": (
         "每项须以小写字母开头,只含 a-z 0-9 _ . : -,最多 64 个字符;最多 32 项,共 1024 个字符",
         "must each begin with a lower-case letter and have at most 64 of a-z 0-9 _ . : - (32 of them, 1024 in all)",

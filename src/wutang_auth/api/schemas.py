@@ -18,9 +18,7 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from wutang_auth import names, scopes
-from wutang_auth.emails import MAX_LENGTH, parse_email
-from wutang_auth.moments import parse_moment
+from wutang_auth import fields
 from wutang_auth.passwords import hashing as passwords
 from wutang_auth.repository import SessionRecord, UserChange, UserRecord
 from wutang_auth.service import NewUser, UserPage
@@ -39,35 +37,37 @@ def _fit_for_text(value: str) -> str:
 
 def _email(value: str) -> str:
     try:
-        return parse_email(value)
+        return fields.parse_email(value)
     except ValueError:
         raise PydanticCustomError("email", "not an e-mail address") from None
 
 
 def _name(value: str) -> str:
     try:
-        return names.parse_name(value)
+        return fields.parse_name(value)
     except ValueError:
         raise PydanticCustomError("name", "not a name") from None
 
 
 def _scopes(value: list[str]) -> list[str]:
     try:
-        return scopes.parse_scopes(value)
+        return fields.parse_scopes(value)
     except ValueError:
         raise PydanticCustomError("scopes", "not scopes") from None
 
 
-def _sent_moment(value: Any) -> Any:
+def _sent_timestamp(value: Any) -> Any:
     if value is None:
         return None
     try:
-        return parse_moment(value)
+        return fields.parse_timestamp(value)
     except (TypeError, ValueError):
-        raise PydanticCustomError("moment", "not a moment") from None
+        raise PydanticCustomError("timestamp", "not a timestamp") from None
 
 
-Email = Annotated[str, AfterValidator(_email), Field(max_length=MAX_LENGTH + 64, json_schema_extra={"format": "email"})]
+Email = Annotated[
+    str, AfterValidator(_email), Field(max_length=fields.EMAIL_MAX_LENGTH + 64, json_schema_extra={"format": "email"})
+]
 SentPassword = Annotated[
     str,
     AfterValidator(_fit_for_text),
@@ -80,15 +80,19 @@ SentPassword = Annotated[
 _NEW_PASSWORD = {"format": "password", "minLength": 8, "maxLength": passwords.MAX_LENGTH, "pattern": _FIT_FOR_TEXT}
 # no constraints: password_rules.py has them, and says how to meet them
 NewPassword = Annotated[str, Field(json_schema_extra={**_NEW_PASSWORD})]
-_NAME = {"maxLength": names.MAX_LENGTH, "pattern": f"^{names.PATTERN}$"}
+_NAME = {"maxLength": fields.NAME_MAX_LENGTH, "pattern": f"^{fields.NAME_PATTERN}$"}
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={**_NAME})]
 Scopes = Annotated[
-    list[Annotated[str, Field(json_schema_extra={"pattern": f"^{scopes.PATTERN}$", "maxLength": scopes.MAX_LENGTH})]],
+    list[
+        Annotated[
+            str, Field(json_schema_extra={"pattern": f"^{fields.SCOPE_PATTERN}$", "maxLength": fields.SCOPE_MAX_LENGTH})
+        ]
+    ],
     AfterValidator(_scopes),
-    Field(json_schema_extra={"maxItems": scopes.MAX_NUMBER}),
+    Field(json_schema_extra={"maxItems": fields.MAX_SCOPES}),
 ]
-SentMoment = Annotated[datetime | None, BeforeValidator(_sent_moment, json_schema_input_type=datetime | None)]
-Moment = Annotated[
+SentTimestamp = Annotated[datetime | None, BeforeValidator(_sent_timestamp, json_schema_input_type=datetime | None)]
+Timestamp = Annotated[
     datetime,  # asyncpg brings UTC, which pydantic ends in Z
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T08:00:00Z"]}, "serialization"),
 ]
@@ -130,7 +134,7 @@ class CreateUserBody(RequestBody):
     name: Name = Field("", examples=["Grace"])
     scopes: Scopes = Field([], description="at most those that the caller has", examples=[["users:read"]])
     disabled: bool = Field(default=False, description="a disabled user cannot log in", examples=[False])
-    email_verified_at: SentMoment = Field(None, examples=["2026-11-23T08:00:00Z"])
+    email_verified_at: SentTimestamp = Field(None, examples=["2026-11-23T08:00:00Z"])
 
     def new_user(self) -> NewUser:
         """As the service takes it."""
@@ -166,7 +170,7 @@ class UpdateUserBody(RequestBody):
         None, description="all of them; at most those that the user or the caller has", examples=[["users:read"]]
     )
     disabled: bool | SkipJsonSchema[None] = Field(None, description="`true` ends the user's sessions", examples=[False])
-    email_verified_at: SentMoment = Field(None, description="null clears it", examples=["2026-11-23T08:00:00Z"])
+    email_verified_at: SentTimestamp = Field(None, description="null clears it", examples=["2026-11-23T08:00:00Z"])
 
     @field_validator("email", "password", "name", "scopes", "disabled", mode="before")
     @classmethod
@@ -229,11 +233,11 @@ class UserBody(TypedDict):
     id: Annotated[int, Field(examples=[1])]
     name: Annotated[str, Field(examples=["Demo"])]
     email: Annotated[str, Field(examples=["demo@wutang.example"])]
-    email_verified_at: Moment | None
+    email_verified_at: Timestamp | None
     scopes: Annotated[list[str], Field(description="what the user may do", examples=[["users:read"]])]
     disabled: Annotated[bool, Field(description="a disabled user cannot log in", examples=[False])]
-    created_at: Moment
-    updated_at: Moment
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 def user_body(user: UserRecord) -> UserBody:
@@ -268,9 +272,9 @@ class SessionBody(TypedDict):
     """A session of the caller's."""
 
     id: Annotated[UUID, Field(examples=["8d9a1c9e-2f0e-4a6b-9c4d-5b8f0d3e7a61"])]
-    created_at: Moment
-    refreshed_at: Moment
-    expires_at: Moment
+    created_at: Timestamp
+    refreshed_at: Timestamp
+    expires_at: Timestamp
     ip: Annotated[str | None, Field(description="the address that logged in", examples=["192.0.2.7"])]
     user_agent: Annotated[str | None, Field(description="the program that logged in", examples=["Mozilla/5.0"])]
     current: Annotated[bool, Field(description="whether it is the one that asks", examples=[True])]

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import typer
 
+from wutang_auth.fields import format_timestamp
 from wutang_auth.repository import SessionRecord
-from wutang_auth.tokens.key_ring import rfc3339
 
 _FITTED_ROWS = 500
 
@@ -65,7 +65,7 @@ def session_document(session: SessionRecord) -> dict[str, Any]:
 
 def _plain(value: object) -> str:
     if isinstance(value, datetime):
-        return rfc3339(value)
+        return format_timestamp(value)
     if isinstance(value, UUID):
         return str(value)
     raise TypeError(type(value).__name__)
@@ -75,7 +75,7 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, datetime):
-        return rfc3339(value.replace(microsecond=0))
+        return format_timestamp(value.replace(microsecond=0))
     if isinstance(value, list):
         return " ".join(value) or "-"
     if isinstance(value, bool):

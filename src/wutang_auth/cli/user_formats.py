@@ -10,10 +10,10 @@ from enum import StrEnum
 from typing import BinaryIO, Protocol
 
 from wutang_auth.cli.context import CommandError
+from wutang_auth.fields import format_timestamp
 from wutang_auth.repository import IncomingUser, RejectedRow, StoredUser
 from wutang_auth.service.user_import import COLUMNS, incoming_user
 from wutang_auth.tokens import strict_json
-from wutang_auth.tokens.key_ring import rfc3339
 
 _MAX_LINE = 64 * 1024
 _MAX_LINES_OF_A_ROW = 100
@@ -249,10 +249,10 @@ def exported_header(form: Format) -> str:
 def exported_row(stored: StoredUser, form: Format) -> str:
     """A user as an import reads it."""
     user = stored.user
-    verified_at = None if user.email_verified_at is None else rfc3339(user.email_verified_at)
+    verified_at = None if user.email_verified_at is None else format_timestamp(user.email_verified_at)
     values = (
         user.id, user.email, user.name, verified_at, stored.password_hash, user.scopes, user.disabled_at is not None,
-        rfc3339(user.created_at), rfc3339(user.updated_at),
+        format_timestamp(user.created_at), format_timestamp(user.updated_at),
     )  # fmt: skip
     if form is Format.jsonl:
         return json.dumps(dict(zip(COLUMNS, values, strict=True)), ensure_ascii=False) + "\n"

@@ -11,10 +11,8 @@ from wutang_auth.api.schemas import user_body
 from wutang_auth.cli import user_import as transfer
 from wutang_auth.cli.context import DATA_DIR, AsJson, CommandError, DataDir, run_users
 from wutang_auth.cli.output import document, documents, say, table
-from wutang_auth.emails import parse_email
-from wutang_auth.names import parse_name
+from wutang_auth.fields import parse_email, parse_name, parse_scopes
 from wutang_auth.repository import UserChange, UserRecord
-from wutang_auth.scopes import parse_scopes
 from wutang_auth.service import NewUser, UserService
 
 app = typer.Typer(help="The accounts.", no_args_is_help=True)

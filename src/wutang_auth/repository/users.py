@@ -9,8 +9,8 @@ from uuid import UUID
 import asyncpg
 
 from wutang_auth.database import Database
-from wutang_auth.emails import canonical_email
 from wutang_auth.errors import EmailTaken, NotFound, ScopeNotHeld
+from wutang_auth.fields import canonical_email
 from wutang_auth.repository import sql
 
 

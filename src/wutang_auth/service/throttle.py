@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
-from wutang_auth.emails import canonical_email
 from wutang_auth.errors import TooManyAttempts
+from wutang_auth.fields import canonical_email
 from wutang_auth.repository import AttemptRepository, Keys, Limits
 
 # NIST SP 800-63B-4 section 3.2.2: at most 100 failures in a row

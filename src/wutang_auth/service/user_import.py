@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from wutang_auth import audit
-from wutang_auth.emails import canonical_email, parse_email
-from wutang_auth.moments import parse_moment
-from wutang_auth.names import MAX_LENGTH, parse_name
+from wutang_auth.fields import (
+    NAME_MAX_LENGTH,
+    canonical_email,
+    parse_email,
+    parse_name,
+    parse_scopes,
+    parse_timestamp,
+)
 from wutang_auth.passwords import hashing as passwords
 from wutang_auth.repository import ImportRepository, IncomingUser, RejectedRow
-from wutang_auth.scopes import parse_scopes
 
 COLUMNS = (
     "id", "email", "name", "email_verified_at", "password_hash", "scopes", "disabled", "created_at", "updated_at",
@@ -77,12 +81,12 @@ def incoming_user(line: int, raw: bytes, fields: Mapping[str, object]) -> Incomi
             email=email,
             canonical_email=canonical_email(email),
             name=_name(fields.get("name")),
-            email_verified_at=_moment(fields, "email_verified_at"),
+            email_verified_at=_timestamp(fields, "email_verified_at"),
             password_hash=_password_hash(fields.get("password_hash")),
             scopes=_scopes(fields.get("scopes")),
             disabled=_is_disabled(fields.get("disabled")),
-            created_at=_moment(fields, "created_at"),
-            updated_at=_moment(fields, "updated_at"),
+            created_at=_timestamp(fields, "created_at"),
+            updated_at=_timestamp(fields, "updated_at"),
         )
     except _BadRow as error:
         return IncomingUser(line, raw, str(error))
@@ -113,7 +117,7 @@ def _name(value: object) -> str:
     try:
         return parse_name(_text(value))
     except ValueError:
-        raise _BadRow(f"name: must be one line of at most {MAX_LENGTH} characters") from None
+        raise _BadRow(f"name: must be one line of at most {NAME_MAX_LENGTH} characters") from None
 
 
 def _password_hash(value: object) -> str:
@@ -122,14 +126,14 @@ def _password_hash(value: object) -> str:
     return value
 
 
-def _moment(fields: Mapping[str, object], name: str) -> datetime | None:
+def _timestamp(fields: Mapping[str, object], name: str) -> datetime | None:
     value = fields.get(name)
     if value is None or value == "":
         return None
     try:
-        return parse_moment(_text(value), utc_by_default=True)
+        return parse_timestamp(_text(value), utc_by_default=True)
     except ValueError:
-        raise _BadRow(f"{name}: must be a moment such as 2026-11-23T08:00:00Z; without an offset it is UTC") from None
+        raise _BadRow(f"{name}: must be a time such as 2026-11-23T08:00:00Z; without an offset it is UTC") from None
 
 
 def _scopes(value: object) -> list[str]:

@@ -3,7 +3,6 @@
 import re
 import secrets
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -14,8 +13,9 @@ from jose import jwk
 from pydantic_core import to_json
 
 from wutang_auth.errors import TokenExpired, TokenInvalid
+from wutang_auth.fields import parse_session_id, parse_user_id
 from wutang_auth.settings import Settings
-from wutang_auth.tokens import strict_json
+from wutang_auth.tokens import base64url, strict_json
 from wutang_auth.tokens.key_ring import KeyRing
 
 Kind = Literal["access", "refresh"]
@@ -24,10 +24,7 @@ _TYP: dict[Kind, str] = {"access": "at+jwt", "refresh": "rt+jwt"}  # RFC 9068 se
 _KIND: dict[str, Kind] = {typ: kind for kind, typ in _TYP.items()}
 
 _COMPACT = re.compile(r"([A-Za-z0-9_-]{2,512})\.([A-Za-z0-9_-]{2,8192})\.([A-Za-z0-9_-]{2,1024})")
-_USER_ID = re.compile(r"[1-9][0-9]{0,18}")
-_SESSION_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SIGNATURE_SIZE = {"ES256": 64, "HS256": 32}  # RS256: the key's own
-_MAX_USER_ID = 2**63 - 1
 _MAX_GENERATION = 2**31 - 1
 _MAX_TIME = 2**53
 _CACHED_TOKENS = 4096  # twice: see _Verified
@@ -116,7 +113,8 @@ class _Ring:
                 self.sign: Callable[[bytes], bytes] = private.sign
         active = ring.active
         self.heads = {
-            kind: _encode(to_json({"alg": active.alg, "typ": typ, "kid": active.kid})) for kind, typ in _TYP.items()
+            kind: base64url.encode(to_json({"alg": active.alg, "typ": typ, "kid": active.kid}))
+            for kind, typ in _TYP.items()
         }
         self.headers: dict[str, tuple[_VerifyingKey, Kind]] = {}
         """Headers that passed, by their text."""
@@ -195,12 +193,12 @@ class Tokens:
             raise TokenInvalid
         head, body, tail = shape.groups()
         key, kind = ring.headers.get(head) or _check_header(ring, head)
-        signature = _decode(tail)
+        signature = base64url.decode(tail)
         if key.signature_size is not None and len(signature) != key.signature_size:
             raise TokenInvalid
         if not key.verify(token[: shape.end(2)].encode(), signature):
             raise TokenInvalid
-        claims = strict_json.loads(_decode(body))
+        claims = strict_json.loads(base64url.decode(body))
         if type(claims) is not dict or claims["iss"] != self._issuer or claims["aud"] != self._audience[kind]:
             raise TokenInvalid
         if kind == "access":
@@ -209,8 +207,8 @@ class Tokens:
         _text(claims["jti"])
         return Claims(
             kind,
-            _within(int(_matching(_USER_ID, claims["sub"])), _MAX_USER_ID),
-            UUID(_matching(_SESSION_ID, claims["sid"])),
+            parse_user_id(_text(claims["sub"])),
+            parse_session_id(_text(claims["sid"])),
             _within(claims["gen"], _MAX_GENERATION),
             max(_within(claims["iat"], _MAX_TIME), _within(claims["nbf"], _MAX_TIME)),
             _within(claims["exp"], _MAX_TIME),
@@ -218,13 +216,13 @@ class Tokens:
 
 
 def _sign(ring: _Ring, kind: Kind, claims: dict[str, Any]) -> str:
-    signed = f"{ring.heads[kind]}.{_encode(to_json(claims))}"
-    return f"{signed}.{_encode(ring.sign(signed.encode()))}"
+    signed = f"{ring.heads[kind]}.{base64url.encode(to_json(claims))}"
+    return f"{signed}.{base64url.encode(ring.sign(signed.encode()))}"
 
 
 def _check_header(ring: _Ring, head: str) -> tuple[_VerifyingKey, Kind]:
     """Which key and kind a protected header names; it may say nothing else (RFC 8725 sections 3.1 and 3.11)."""
-    header = strict_json.loads(_decode(head))
+    header = strict_json.loads(base64url.decode(head))
     if type(header) is not dict or header.keys() != {"alg", "typ", "kid"}:
         raise TokenInvalid
     key = ring.keys[header["kid"]]
@@ -242,26 +240,8 @@ def _text(value: object) -> str:
     return value
 
 
-def _matching(pattern: re.Pattern[str], value: object) -> str:
-    if type(value) is not str or pattern.fullmatch(value) is None:
-        raise TokenInvalid
-    return value
-
-
 def _within(value: object, most: int) -> int:
     # type(), not isinstance(): True is an int too
     if type(value) is not int or not 0 <= value <= most:
         raise TokenInvalid
     return value
-
-
-def _decode(text: str) -> bytes:
-    """Decode base64url, canonical only: one value has one spelling (RFC 4648 section 3.5)."""
-    value = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if _encode(value) != text:
-        raise TokenInvalid
-    return value
-
-
-def _encode(value: bytes) -> str:
-    return urlsafe_b64encode(value).rstrip(b"=").decode()

@@ -3,10 +3,8 @@
 import json
 import logging
 import os
-import re
 import stat
 import tempfile
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -15,7 +13,8 @@ from typing import Literal, Self, cast, get_args
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from wutang_auth.tokens import strict_json
+from wutang_auth.fields import format_timestamp
+from wutang_auth.tokens import base64url, strict_json
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +136,8 @@ class KeyRing:
         dead_at = None if key.retired_at is None else key.retired_at + timedelta(seconds=longest_ttl)
         if dead_at is not None and dead_at > now and not force:
             raise KeyRingError(
-                f"tokens that it signed may live until {rfc3339(dead_at)}; wait, or --force and log their users out"
+                f"tokens that it signed may live until {format_timestamp(dead_at)}; "
+                "wait, or --force and log their users out"
             )
         return KeyRing(tuple(other for other in self.keys if other is not key))
 
@@ -227,7 +227,7 @@ def thumbprint(members: dict[str, str], kty: str) -> str:
     """The SHA-256 thumbprint of a JWK, base64url (RFC 7638 section 3)."""
     canonical = {name: kty if name == "kty" else members[name] for name in _THUMBPRINT[kty]}
     text = json.dumps(canonical, separators=(",", ":"), sort_keys=True)
-    return _encode(sha256(text.encode()).digest())
+    return base64url.encode(sha256(text.encode()).digest())
 
 
 def _generate_key(alg: Algorithm, state: State) -> SigningKey:
@@ -236,18 +236,18 @@ def _generate_key(alg: Algorithm, state: State) -> SigningKey:
         point = number.public_numbers
         members = {
             "crv": "P-256",
-            "x": _encode(point.x.to_bytes(32)),
-            "y": _encode(point.y.to_bytes(32)),
-            "d": _encode(number.private_value.to_bytes(32)),
+            "x": base64url.encode(point.x.to_bytes(32)),
+            "y": base64url.encode(point.y.to_bytes(32)),
+            "d": base64url.encode(number.private_value.to_bytes(32)),
         }
     elif alg == "RS256":
         numbers = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_numbers()
         public = numbers.public_numbers
         parts = (numbers.d, numbers.p, numbers.q, numbers.dmp1, numbers.dmq1, numbers.iqmp)
-        members = {"n": _encode_int(public.n), "e": _encode_int(public.e)}
-        members |= {name: _encode_int(part) for name, part in zip(_PRIVATE["RSA"], parts, strict=True)}
+        members = {"n": base64url.encode_int(public.n), "e": base64url.encode_int(public.e)}
+        members |= {name: base64url.encode_int(part) for name, part in zip(_PRIVATE["RSA"], parts, strict=True)}
     else:
-        members = {"k": _encode(os.urandom(32))}
+        members = {"k": base64url.encode(os.urandom(32))}
     created_at = datetime.now(UTC).replace(microsecond=0)
     return SigningKey(thumbprint(members, _TYPE[alg]), alg, state, created_at, None, members)
 
@@ -286,7 +286,7 @@ def _parse_key(number: int, jwk: object) -> SigningKey:
 
 def _check_strength(number: int, alg: Algorithm, members: dict[str, str]) -> None:
     try:
-        values = {name: _decode(value) for name, value in members.items() if name != "crv"}
+        values = {name: base64url.decode(value) for name, value in members.items() if name != "crv"}
     except ValueError:
         raise KeyRingError(f"key {number}: its members must be base64url") from None
     if alg == "HS256" and len(values["k"]) < 32:  # RFC 7518 section 3.2
@@ -343,29 +343,7 @@ def _moment(number: int, name: str, value: object) -> datetime | None:
 
 
 def _to_member(key: SigningKey) -> dict[str, str]:
-    member = {**key.private_jwk(), "use": "sig", "state": key.state, "created_at": rfc3339(key.created_at)}
+    member = {**key.private_jwk(), "use": "sig", "state": key.state, "created_at": format_timestamp(key.created_at)}
     if key.retired_at is not None:
-        member["retired_at"] = rfc3339(key.retired_at)
+        member["retired_at"] = format_timestamp(key.retired_at)
     return member
-
-
-def rfc3339(moment: datetime) -> str:
-    """A moment as UTC ending in Z (RFC 3339 section 5.6)."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _encode(value: bytes) -> str:
-    return urlsafe_b64encode(value).rstrip(b"=").decode()
-
-
-def _encode_int(value: int) -> str:
-    return _encode(value.to_bytes((value.bit_length() + 7) // 8))
-
-
-def _decode(value: str) -> bytes:
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", value):
-        raise ValueError("not base64url")
-    decoded = urlsafe_b64decode(value + "=" * (-len(value) % 4))
-    if _encode(decoded) != value:
-        raise ValueError("not canonical: the thumbprint would be another")
-    return decoded

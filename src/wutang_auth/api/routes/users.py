@@ -20,6 +20,7 @@ from wutang_auth.api.schemas import (
     user_page_body,
 )
 from wutang_auth.errors import EmailTaken, ScopeNotHeld, SelfLockout
+from wutang_auth.fields import MAX_USER_ID
 from wutang_auth.service import Caller
 
 router = APIRouter(prefix="/api/users", tags=["users"])
@@ -33,7 +34,7 @@ async def list_users(
     request: Request,
     service: UserServiceDep,
     _caller: Reader,
-    after: Annotated[int, Query(ge=0, le=2**63 - 1, description="the `next` of the page before")] = 0,
+    after: Annotated[int, Query(ge=0, le=MAX_USER_ID, description="the `next` of the page before")] = 0,
     limit: Annotated[int, Query(ge=1, le=200, description="users on a page, at most")] = 50,
     email: Annotated[
         Email | SkipJsonSchema[None], Query(description="only the user with this e-mail, in any spelling")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wutang_auth.emails import MAX_LENGTH, canonical_email, parse_email
+from wutang_auth.fields import EMAIL_MAX_LENGTH, canonical_email, parse_email
 
 quick = settings(max_examples=300, deadline=None, derandomize=True, database=None)
 
@@ -83,7 +83,7 @@ def test_what_is_parsed_is_sound(local: str, domain: str) -> None:
     assert email.isprintable()
     canonical = canonical_email(email)
     assert canonical == canonical_email(canonical)
-    assert len(canonical) <= MAX_LENGTH
+    assert len(canonical) <= EMAIL_MAX_LENGTH
     canonical.encode()
 
 

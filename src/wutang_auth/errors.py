@@ -37,11 +37,14 @@ from wutang_auth.response_codes import ResponseCode
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field of a request, in both languages; never the value itself."""
+    """What is wrong with one field of a request; never the value itself."""
 
     field: str
-    chinese: str
-    english: str
+    """Its name; `body` where the body as a whole is to blame."""
+    problem: str
+    """The name of the problem, for which messages.py has the words."""
+    limit: int | None = None
+    """The number that the words name, where they name one."""
 
 
 class AuthError(Exception):

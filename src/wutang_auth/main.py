@@ -23,8 +23,8 @@ from wutang_auth.api.routes import auth, docs, health, users, well_known
 from wutang_auth.api.routes import response_codes as response_code
 from wutang_auth.database import Database
 from wutang_auth.errors import DatabaseUnavailable, Overloaded
-from wutang_auth.passwords.hashing import Passwords
 from wutang_auth.passwords.rules import PasswordRules
+from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import REVISION, AttemptRepository, SchemaRepository, SessionRepository, UserRepository
 from wutang_auth.service import AuthService, UserService
 from wutang_auth.service.throttle import Throttle

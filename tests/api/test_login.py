@@ -28,7 +28,7 @@ from support.services import (
     success,
     token_pair,
 )
-from wutang_auth.passwords.hashing import Passwords
+from wutang_auth.passwords.workers import Passwords
 from wutang_auth.tokens.key_ring import Algorithm, KeyRing
 
 Start = Callable[..., Awaitable[Instance]]

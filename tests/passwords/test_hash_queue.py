@@ -6,7 +6,7 @@ import pytest
 from support.services import Instance, add_user, assert_refused, log_in
 from wutang_auth.context import RequestContext, request_context
 from wutang_auth.errors import Overloaded
-from wutang_auth.passwords.hashing import Passwords
+from wutang_auth.passwords.workers import Passwords
 
 
 async def test_a_full_queue_is_answered_at_once_and_counts_no_failure(

@@ -10,7 +10,8 @@ import pytest
 from passlib.hash import argon2, bcrypt
 
 from support.services import Instance, add_user, assert_refused, log_in, query, success
-from wutang_auth.passwords.hashing import Passwords, is_usable
+from wutang_auth.passwords.hashing import is_usable
+from wutang_auth.passwords.workers import Passwords
 
 Start = Callable[..., Awaitable[Instance]]
 

@@ -231,9 +231,7 @@ def _json(content: bytes) -> Any:
     try:
         return strict_json.loads(content)
     except ValueError:
-        raise InvalidParameters(
-            [FieldError("body", "必须是有效的 JSON", "must be valid JSON with unique names")]
-        ) from None
+        raise InvalidParameters([FieldError("body", "json")]) from None
 
 
 def _form(content: bytes) -> dict[str, str]:
@@ -248,5 +246,5 @@ def _form(content: bytes) -> dict[str, str]:
     except ValueError:
         pairs = None
     if pairs is None or len(dict(pairs)) != len(pairs):
-        raise InvalidParameters([FieldError("body", "必须是有效的表单", "must be a valid form with unique names")])
+        raise InvalidParameters([FieldError("body", "form")])
     return dict(pairs)

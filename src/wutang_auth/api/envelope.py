@@ -25,6 +25,7 @@ from wutang_auth.errors import (
     TokenMissing,
     Unauthenticated,
 )
+from wutang_auth.messages import field_problem
 from wutang_auth.observability.logs import places
 from wutang_auth.response_codes import Language, ResponseCode
 
@@ -179,8 +180,8 @@ def refusal(request: Request, error: AuthError) -> Response:
     return Response(to_json(content), error.status, headers, "application/json")
 
 
-def _error_field(error: FieldError, spoken: Language) -> dict[str, str]:
-    return {"field": error.field, "message": error.english if spoken == "en" else error.chinese}
+def _error_field(error: FieldError, language: Language) -> dict[str, str]:
+    return {"field": error.field, "message": field_problem(error.problem, language, limit=error.limit)}
 
 
 def _cause(error: BaseException) -> str:
@@ -189,37 +190,6 @@ def _cause(error: BaseException) -> str:
         error = error.__cause__
         names.append(type(error).__name__)
     return " from ".join(names)
-
-
-# what is wrong with a field, by pydantic's error type and our own, in both languages
-_MESSAGES: dict[str, tuple[str, str]] = {
-    "missing": ("必须填写", "is required"),
-    "string_type": ("必须是字符串", "must be a string"),
-    "string_too_short": ("不能为空或过短", "is empty or too short"),
-    "string_too_long": ("过长", "is too long"),
-    "too_short": ("不能为空或过短", "is empty or too short"),
-    "too_long": ("过长", "is too long"),
-    "string_unicode": ("含有无效字符", "has characters that no text may have"),
-    "unfit_text": ("含有无效字符", "has characters that no text may have"),
-    "email": ("不是有效的邮箱地址", "must be an e-mail address"),
-    "bool_parsing": ("必须是 true 或 false", "must be true or false"),
-    "bool_type": ("必须是 true 或 false", "must be true or false"),
-    "int_parsing": ("必须是整数", "must be an integer"),
-    "int_type": ("必须是整数", "must be an integer"),
-    "null": ("不能为 null,不修改请省略", "must not be null; leave it out to keep it as it is"),
-    "name": ("必须是不含控制字符的单行文本,最多 255 个字符", "must be one line, of at most 255 characters"),
-    "timestamp": ("必须是带时区的 RFC 3339 时间", "must be a timestamp in RFC 3339 with its offset"),
-    "scopes": (
-        "每项须以小写字母开头,只含 a-z 0-9 _ . : -,最多 64 个字符;最多 32 项,共 1024 个字符",
-        "must each begin with a lower-case letter and have at most 64 of a-z 0-9 _ . : - (32 of them, 1024 in all)",
-    ),
-    "list_type": ("必须是数组", "must be an array"),
-    "greater_than_equal": ("超出范围", "is out of range"),
-    "less_than_equal": ("超出范围", "is out of range"),
-    "model_type": ("必须是 JSON 对象", "must be a JSON object"),
-    "model_attributes_type": ("必须是 JSON 对象", "must be a JSON object"),
-}
-_OTHERWISE = ("无效", "is not valid")
 
 
 def field_errors(errors: Iterable[Any]) -> list[FieldError]:
@@ -234,5 +204,4 @@ def field_errors(errors: Iterable[Any]) -> list[FieldError]:
 def _field_error(error: ErrorDetails) -> FieldError:
     # SECURITY: the location names declared fields only; of a list or an object the first step is enough
     places = [str(place) for place in error["loc"] if place not in ("body", "query", "path", "header")]
-    chinese, english = _MESSAGES.get(error["type"], _OTHERWISE)
-    return FieldError(places[0] if places else "body", chinese, english)
+    return FieldError(places[0] if places else "body", error["type"])

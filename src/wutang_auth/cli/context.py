@@ -13,8 +13,9 @@ from wutang_auth import settings as settings_module
 from wutang_auth.database import Database
 from wutang_auth.embedded import EmbeddedError, EmbeddedPostgres
 from wutang_auth.errors import AuthError, DatabaseUnavailable, EmailTaken, InvalidParameters, NotFound
-from wutang_auth.passwords.hashing import Passwords
+from wutang_auth.messages import field_problem
 from wutang_auth.passwords.rules import PasswordRules
+from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import SessionRepository, UserRepository
 from wutang_auth.service import UserService
 from wutang_auth.settings import Settings, SettingsError
@@ -160,7 +161,9 @@ def run_users(data_dir: Path, work: Callable[[UserService], Awaitable[T]]) -> T:
 
 def _explained(error: AuthError) -> str:
     if isinstance(error, InvalidParameters) and error.errors:
-        return "; ".join(f"{field.field} {field.english}" for field in error.errors)
+        return "; ".join(
+            f"{field.field} {field_problem(field.problem, 'en', limit=field.limit)}" for field in error.errors
+        )
     if isinstance(error, EmailTaken):
         return "another user has this e-mail"
     if isinstance(error, NotFound):

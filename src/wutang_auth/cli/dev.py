@@ -99,7 +99,7 @@ async def _demo_user(database_url: str, known_password: object) -> str:
     """Make sure that the demo user exists, and return a password that lets it in."""
     from wutang_auth.database import Database
     from wutang_auth.errors import NotFound
-    from wutang_auth.passwords.hashing import Passwords
+    from wutang_auth.passwords.workers import Passwords
     from wutang_auth.repository import UserChange, UserRepository
 
     database = Database(database_url)

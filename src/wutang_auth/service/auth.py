@@ -16,8 +16,9 @@ from wutang_auth.errors import (
     TooManyAttempts,
     WrongCurrentPassword,
 )
-from wutang_auth.passwords.hashing import Passwords, Verdict
+from wutang_auth.passwords.hashing import Verdict
 from wutang_auth.passwords.rules import PasswordRules
+from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import (
     Credentials,
     SessionRecord,
@@ -244,7 +245,7 @@ class AuthService:
         if credentials is None or not verdict.matches or credentials.is_disabled:
             reason = "unknown e-mail" if credentials is None else "disabled" if verdict.matches else "wrong password"
             audit.record("login_failed", user_id=credentials.user_id if credentials else None, reason=reason)
-            await self._passwords.even_out(verdict)
+            await self._passwords.pad_refusal(verdict)
             raise InvalidCredentials
         if verdict.upgraded_hash is None:
             return credentials

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from wutang_auth import audit
 from wutang_auth.errors import ScopeNotHeld, SelfLockout
-from wutang_auth.passwords.hashing import Passwords
 from wutang_auth.passwords.rules import PasswordRules
+from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import (
     SessionRecord,
     SessionRepository,

@@ -82,7 +82,7 @@ _INSTANCES: Final[dict[type[AuthError], tuple[AuthError, ...]]] = {
     errors.PayloadTooLarge: (errors.PayloadTooLarge(),),
     errors.HeadTooLarge: (errors.HeadTooLarge(),),
     errors.UnsupportedMediaType: (errors.UnsupportedMediaType(),),
-    errors.InvalidParameters: (errors.InvalidParameters([FieldError("email", "必须填写", "is required")]),),
+    errors.InvalidParameters: (errors.InvalidParameters([FieldError("email", "missing")]),),
     errors.TooManyAttempts: (errors.TooManyAttempts(8),),
     errors.Failed: (errors.Failed(),),
     errors.Unavailable: (errors.Unavailable(),),

@@ -1,0 +1,138 @@
+"""The workers that hash and verify passwords: threads off the event loop, as many as processors, with a short queue."""
+
+import asyncio
+import ctypes
+import math
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, ParamSpec, TypeVar
+
+from wutang_auth.context import request_context
+from wutang_auth.errors import Overloaded
+from wutang_auth.passwords.hashing import Verdict, hash_password, verify_password
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_NICENESS = 10
+_MAX_WAIT = 10.0  # seconds in the queue
+_IDLE_SECONDS = 2.0
+_M_ARENA_MAX = -8  # malloc.h
+_REFUSAL_MARGIN = 1.1
+_HALF_LIFE = 600.0  # seconds after which a slow comparison counts half
+_MAX_REFUSAL = 4.0  # seconds
+
+
+class Passwords:
+    """Hashes and verifies.
+
+    All coroutines raise:
+        Overloaded: the queue is full.
+    """
+
+    def __init__(self, *, workers: int, queue: int) -> None:
+        self._workers = workers
+        self._queue_limit = queue
+        self._pending = 0
+        _use_one_heap()
+        self._threads = ThreadPoolExecutor(workers, "hash", initializer=_yield_to_the_event_loop)
+        self._idle: asyncio.TimerHandle | None = None
+        self._max_cpu_seconds = 0.0
+        self._longest = 0.0
+        self._longest_seen_at = time.monotonic()
+        self._dummy_hash = hash_password(secrets.token_urlsafe(32))
+
+    async def hash(self, password: str) -> str:
+        """The hash of a new password, as it is stored."""
+        return await self._run(hash_password, password)
+
+    async def verify(self, password: str, stored_hash: str | None, *, may_upgrade: bool = False) -> Verdict:
+        """Compare; without a stored hash the answer is no, after as much work."""
+        # SECURITY: an unknown e-mail costs one hash too
+        verdict = await self._run(verify_password, password, stored_hash or self._dummy_hash, may_upgrade)
+        self._learn(verdict)
+        return verdict
+
+    async def pad_refusal(self, verdict: Verdict) -> None:
+        """Wait until a refusal has taken as long as with the slowest stored hash that was met.
+
+        SECURITY: otherwise accounts whose hash is from another system are known by their time. The measure is not only
+        what the slowest costs, but how long any took lately: on a busy machine a hash is slowed down, a wait is not.
+        """
+        await asyncio.sleep(self._refusal_seconds() - verdict.seconds)
+
+    def _learn(self, verdict: Verdict) -> None:
+        self._longest = max(self._recent_longest(), verdict.seconds)
+        self._longest_seen_at = time.monotonic()
+        self._max_cpu_seconds = max(self._max_cpu_seconds, verdict.cpu_seconds)
+
+    def _refusal_seconds(self) -> float:
+        return min(_REFUSAL_MARGIN * max(self._recent_longest(), self._max_cpu_seconds), _MAX_REFUSAL)
+
+    def _recent_longest(self) -> float:
+        return self._longest * math.exp2((self._longest_seen_at - time.monotonic()) / _HALF_LIFE)
+
+    def ensure_room(self) -> None:
+        """Raise what `verify` would raise now, before anything else is done for nothing."""
+        if self._pending >= self._workers + self._queue_limit:
+            raise Overloaded("the queue for password hashing is full")
+
+    def close(self) -> None:
+        """Let the threads end; what still waits is dropped."""
+        if self._idle is not None:
+            self._idle.cancel()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self.ensure_room()
+        self._pending += 1
+        loop = asyncio.get_running_loop()
+        work = self._threads.submit(function, *args, **kwargs)
+        # the slot is free when the thread is, which a cancelled request does not stop
+        work.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
+        result = asyncio.wrap_future(work)
+        if self._pending > self._workers:
+            gone = request_context.get().client_gone
+            events: list[asyncio.Future[Any]] = [result] if gone is None else [result, gone]
+            try:
+                await asyncio.wait(events, timeout=_MAX_WAIT, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                work.cancel()
+                raise
+            if work.cancel():  # which it cannot once it runs
+                raise Overloaded("the client left the queue for password hashing, or waited too long in it")
+        return await result
+
+    def _leave(self) -> None:
+        self._pending -= 1
+        if self._pending == 0:
+            if self._idle is not None:
+                self._idle.cancel()
+            self._idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._give_back_memory)
+
+    def _give_back_memory(self) -> None:
+        """Let the C library return what hashing took: it keeps 19 MiB for each thread otherwise."""
+        if self._pending == 0:
+            self._threads.submit(_trim_heap)
+
+
+def _use_one_heap() -> None:
+    """Let threads hash in the main heap; of the heaps that glibc would give them, malloc_trim leaves the top."""
+    with suppress(OSError, AttributeError):  # other C libraries have neither these functions nor the need
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+def _trim_heap() -> None:
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _yield_to_the_event_loop() -> None:
+    # Linux gives each thread a niceness of its own
+    with suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

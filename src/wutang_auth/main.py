@@ -1,12 +1,9 @@
 """The application: settings in, ASGI out."""
 
-import asyncio
 import gc
-import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -21,25 +18,11 @@ from wutang_auth.api.documentation import openapi
 from wutang_auth.api.middleware.edge import Edge
 from wutang_auth.api.routes import auth, docs, health, users, well_known
 from wutang_auth.api.routes import response_codes as response_code
-from wutang_auth.database import Database
-from wutang_auth.errors import DatabaseUnavailable, Overloaded
-from wutang_auth.passwords.rules import PasswordRules
-from wutang_auth.passwords.workers import Passwords
-from wutang_auth.repository import REVISION, AttemptRepository, SchemaRepository, SessionRepository, UserRepository
-from wutang_auth.service import AuthService, UserService
-from wutang_auth.service.throttle import Throttle
+from wutang_auth.factory import open_services
 from wutang_auth.settings import Settings, SettingsError
-from wutang_auth.tokens.access import Tokens
 from wutang_auth.tokens.key_ring import KeyRing, KeyRingError
 
-logger = logging.getLogger(__name__)
-
-_COUNTER_CONNECTIONS = 4
 _GC_THRESHOLD = (20_000, 20, 10)
-_KEYS_POLL = 2.0
-_CALIBRATION_RETRY = 2.0
-_PRUNE_INTERVAL = 600.0
-_PRUNE_BATCH = 1000
 
 
 class _Application(FastAPI):
@@ -118,119 +101,11 @@ def _routed(settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    state = app.state
-    settings: Settings = state.settings
-    database = _database(settings, settings.db_pool_size)
-    # a few connections of its own: a storm of logins finds no others to hold, and its counters need not wait for disks
-    counters = _database(settings, _COUNTER_CONNECTIONS, synchronous_commit="off")
-    attempts = AttemptRepository(counters)
-    throttle = Throttle(
-        attempts,
-        account_free=settings.throttle_account_free,
-        address_free=settings.throttle_address_free,
-        max_wait=settings.throttle_max_wait,
-        forget=settings.throttle_forget,
-    )
-    passwords = Passwords(workers=settings.hash_workers, queue=settings.hash_queue)
-    rules = PasswordRules(min_length=settings.password_min_length)
-    tokens = Tokens(settings, state.key_ring)
-    accounts = UserRepository(database)
-    sessions = SessionRepository(database, ttl=settings.refresh_ttl, grace=settings.refresh_grace)
-    state.schema = SchemaRepository(database)
-    state.schema_head = REVISION
-    state.auth_service = AuthService(
-        users=accounts,
-        sessions=sessions,
-        tokens=tokens,
-        passwords=passwords,
-        rules=rules,
-        throttle=throttle,
-        session_ttl=settings.refresh_ttl,
-        refresh_with_access_token=settings.refresh_with_access_token,
-    )
-    state.user_service = UserService(users=accounts, sessions=sessions, passwords=passwords, rules=rules)
-
-    def use(ring: KeyRing) -> None:
-        state.key_ring = ring
-        tokens.use(ring)
-
-    background = [
-        asyncio.create_task(_follow_keys(settings.keys_file, use)),
-        asyncio.create_task(_prune(sessions, throttle)),
-        asyncio.create_task(_calibrate(state.auth_service)),
-    ]
-    # what was made until here lives as long as the process: the collector need not look at it again
-    gc.collect()
-    gc.freeze()
-    # a request makes hardly any cycles: looking for them after every 700 objects is most of what the collector costs
-    gc.set_threshold(*_GC_THRESHOLD)
-    try:
+    async with open_services(app.state.settings, app.state.key_ring) as services:
+        app.state.services = services
+        # what was made until here lives as long as the process: the collector need not look at it again
+        gc.collect()
+        gc.freeze()
+        # a request makes hardly any cycles: looking for them after every 700 objects costs the most
+        gc.set_threshold(*_GC_THRESHOLD)
         yield
-    finally:
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
-        passwords.close()
-        await counters.close()
-        await database.close()
-
-
-def _database(settings: Settings, size: int, **server_settings: str) -> Database:
-    return Database(
-        settings.database_url.get_secret_value(),
-        size=size,
-        connect_timeout=settings.db_connect_timeout,
-        statement_timeout=settings.db_statement_timeout,
-        pool_timeout=settings.db_pool_timeout,
-        prepare=settings.db_prepared_statements,
-        server_settings=server_settings,
-    )
-
-
-async def _follow_keys(path: Path, use: Callable[[KeyRing], None]) -> None:
-    """Take over a changed key ring; a broken one is refused and the old one stays."""
-    seen = _fingerprint(path)
-    while True:
-        await asyncio.sleep(_KEYS_POLL)
-        found = _fingerprint(path)
-        if found == seen:
-            continue
-        seen = found
-        try:
-            ring = await asyncio.to_thread(KeyRing.load, path)  # checking RSA keys takes a while
-        except KeyRingError as error:
-            logger.error("the key ring in use stays: %s", error)
-            continue
-        use(ring)
-        logger.info("took over the changed key ring; %s signs", ring.active.kid)
-
-
-def _fingerprint(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
-
-
-async def _prune(sessions: SessionRepository, throttle: Throttle) -> None:
-    """Delete sessions past their lifetime and old attempts, a little at a time."""
-    while True:
-        await asyncio.sleep(_PRUNE_INTERVAL)
-        for prune in (sessions.prune, throttle.prune):
-            try:
-                while await prune(_PRUNE_BATCH) == _PRUNE_BATCH:  # noqa: ASYNC110 -- a pause, no polling
-                    await asyncio.sleep(0.1)
-            except DatabaseUnavailable:
-                logger.warning("could not prune; will try again later")
-
-
-async def _calibrate(service: AuthService) -> None:
-    """Learn what the stored hashes cost, as soon as the database is there."""
-    while True:
-        try:
-            await service.calibrate()
-        except (DatabaseUnavailable, Overloaded):
-            await asyncio.sleep(_CALIBRATION_RETRY)
-        else:
-            return

@@ -36,7 +36,7 @@ _PROBLEMS: Final[dict[str, dict[Language, str]]] = {
     "timestamp": {"zh": "必须是带时区的 RFC 3339 时间", "en": "must be a time in RFC 3339 with its offset"},
     "scopes": {
         "zh": "每项须以小写字母开头,只含 a-z 0-9 _ . : -,最多 64 个字符;最多 32 项,共 1024 个字符",
-        "en": "must each begin with a lower-case letter and have at most 64 of a-z 0-9 _ . : -; at most 32, 1024 in all",
+        "en": "must each begin with a lower-case letter, of at most 64 of a-z 0-9 _ . : -; 32 of them, 1024 in all",
     },
     # new passwords: which rule, and how to meet it
     "password_unfit_text": {

@@ -209,7 +209,7 @@ async def test_no_route_redirects(shared: tuple[Instance, Login]) -> None:
 
 
 async def test_a_bug_is_answered_and_logged_without_values(service: Instance, caplog: pytest.LogCaptureFixture) -> None:
-    service.app.state.auth_service = None
+    service.app.state.services = None
     credentials = {"email": "canary@wutang.example", "password": PASSWORD}
     response = await service.client.post("/api/auth/login", json=credentials, headers={"Accept-Language": "en"})
     assert assert_refused(response, 500, 50001) == {"code": 50001, "message": "Operation failed", "data": None}

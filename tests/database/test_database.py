@@ -237,7 +237,7 @@ async def test_cost_of_stored_hashes_is_learnt_as_soon_as_the_database_is_there(
     await add_user(settings)
     name = settings.database_url.get_secret_value().partition("?")[0].rpartition("/")[2]
     await administer(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    passwords = (await start()).app.state.auth_service._passwords
+    passwords = (await start()).app.state.services.passwords
     await asyncio.sleep(0.2)
     assert passwords._max_cpu_seconds == 0
     await administer(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")

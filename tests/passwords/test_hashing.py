@@ -114,7 +114,7 @@ async def test_no_more_threads_than_workers() -> None:
     most = 0
     while not hashing.done():
         most = max(most, sum(thread.name.startswith("hash") for thread in threading.enumerate()))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
     assert len(set(await hashing)) == 40
     assert most == 3
     passwords.close()

@@ -109,7 +109,7 @@ class Paused:
     """Stops each verification of a service after it is done, until told to go on."""
 
     def __init__(self, instance: Instance) -> None:
-        self._passwords: Passwords = instance.app.state.auth_service._passwords
+        self._passwords: Passwords = instance.app.state.services.passwords
         self._verify = self._passwords.verify
         self.verified = asyncio.Event()
         self.go_on = asyncio.Event()

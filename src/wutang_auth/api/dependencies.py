@@ -27,6 +27,7 @@ from wutang_auth.errors import (
     TokenMissing,
     UnsupportedMediaType,
 )
+from wutang_auth.factory import Services
 from wutang_auth.fields import parse_session_id, parse_user_id
 from wutang_auth.service import AuthService, Caller, UserService
 from wutang_auth.tokens import strict_json
@@ -66,19 +67,23 @@ class BearerToken(SecurityBase):
 Token = Annotated[str, Depends(BearerToken())]
 
 
+def services(request: Request) -> Services:
+    """The services of the running application."""
+    found: Services = request.app.state.services
+    return found
+
+
 async def auth_service(request: Request) -> AuthService:
-    """The service, as made at start."""
-    service: AuthService = request.app.state.auth_service
-    return service
+    """The service of authentication."""
+    return services(request).auth
 
 
 AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
 
 
 async def user_service(request: Request) -> UserService:
-    """Likewise."""
-    service: UserService = request.app.state.user_service
-    return service
+    """The service of accounts."""
+    return services(request).users
 
 
 UserServiceDep = Annotated[UserService, Depends(user_service)]

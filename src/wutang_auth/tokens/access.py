@@ -131,10 +131,11 @@ class Tokens:
         self._access_ttl = settings.access_ttl
         self._clock_skew = settings.clock_skew
         self._clock = clock
-        self._ring = _Ring(ring)
+        self.use(ring)
 
     def use(self, ring: KeyRing) -> None:
         """Sign and verify with this ring from now on."""
+        self.ring = ring
         self._ring = _Ring(ring)
 
     def issue(

@@ -8,7 +8,9 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from wutang_auth.api.dependencies import services
 from wutang_auth.errors import DatabaseUnavailable
+from wutang_auth.repository import REVISION
 
 router = APIRouter(tags=["health"])
 
@@ -48,14 +50,13 @@ async def readyz(request: Request) -> Response:
     For load balancers: the database answers, its schema is the one that this version needs, and the process is not
     about to stop. No envelope.
     """
-    state = request.app.state
     try:
-        revision = await state.schema.revision()
+        revision = await services(request).schema.revision()
     except DatabaseUnavailable:
         return _readiness("database unavailable")
-    if revision != state.schema_head:
+    if revision != REVISION:
         return _readiness("schema behind: run `wutang-auth migrate`")
-    if state.is_draining:
+    if request.app.state.is_draining:
         return _readiness("stopping")
     return _readiness()
 

@@ -7,6 +7,8 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from wutang_auth.api.dependencies import services
+
 router = APIRouter(tags=["keys"])
 
 # a new key is published as `next` long before it signs, so that caches of five minutes never miss one
@@ -68,4 +70,4 @@ async def jwks(request: Request) -> Response:
     A JWK Set (RFC 7517) of every key that may have signed a token still alive, and of the next one. Take the key that
     the token's `kid` names, and ask again when there is none, at most every five minutes. No envelope.
     """
-    return Response(to_json(request.app.state.key_ring.jwks()), 200, _CACHE, JwkSetResponse.media_type)
+    return Response(to_json(services(request).tokens.ring.jwks()), 200, _CACHE, JwkSetResponse.media_type)

@@ -1,0 +1,90 @@
+"""The only wiring: how settings become services, for the application, the command line and the tests."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from wutang_auth.database import Database
+from wutang_auth.passwords.rules import PasswordRules
+from wutang_auth.passwords.workers import Passwords
+from wutang_auth.repository import AttemptRepository, SchemaRepository, SessionRepository, UserRepository
+from wutang_auth.service import AuthService, UserService
+from wutang_auth.service.maintenance import in_background
+from wutang_auth.service.throttle import Throttle
+from wutang_auth.settings import Settings
+from wutang_auth.tokens.access import Tokens
+from wutang_auth.tokens.key_ring import KeyRing
+
+_THROTTLE_CONNECTIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a running application works with."""
+
+    auth: AuthService
+    users: UserService
+    tokens: Tokens
+    passwords: Passwords
+    schema: SchemaRepository
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, ring: KeyRing) -> AsyncIterator[Services]:
+    """Services on the database of the settings, with their background tasks; closed at the end of the block."""
+    database = open_database(settings, size=settings.db_pool_size)
+    # a few connections of its own: a storm of logins finds no others to hold, and its counters need not wait for disks
+    counters = open_database(settings, size=_THROTTLE_CONNECTIONS, synchronous_commit="off")
+    throttle = Throttle(
+        AttemptRepository(counters),
+        account_free=settings.throttle_account_free,
+        address_free=settings.throttle_address_free,
+        max_wait=settings.throttle_max_wait,
+        forget=settings.throttle_forget,
+    )
+    passwords = Passwords(workers=settings.hash_workers, queue=settings.hash_queue)
+    rules = PasswordRules(min_length=settings.password_min_length)
+    tokens = Tokens(settings, ring)
+    users = UserRepository(database)
+    sessions = SessionRepository(database, ttl=settings.refresh_ttl, grace=settings.refresh_grace)
+    services = Services(
+        auth=AuthService(
+            users=users,
+            sessions=sessions,
+            tokens=tokens,
+            passwords=passwords,
+            rules=rules,
+            throttle=throttle,
+            session_ttl=settings.refresh_ttl,
+            refresh_with_access_token=settings.refresh_with_access_token,
+        ),
+        users=UserService(users=users, sessions=sessions, passwords=passwords, rules=rules),
+        tokens=tokens,
+        passwords=passwords,
+        schema=SchemaRepository(database),
+    )
+    try:
+        async with in_background(
+            keys_file=settings.keys_file,
+            use_ring=tokens.use,
+            prunes=(sessions.prune, throttle.prune),
+            auth=services.auth,
+        ):
+            yield services
+    finally:
+        passwords.close()
+        await counters.close()
+        await database.close()
+
+
+def open_database(settings: Settings, *, size: int, **server_settings: str) -> Database:
+    """At most `size` connections with the time limits of the settings; the first is made when it is needed."""
+    return Database(
+        settings.database_url.get_secret_value(),
+        size=size,
+        connect_timeout=settings.db_connect_timeout,
+        statement_timeout=settings.db_statement_timeout,
+        pool_timeout=settings.db_pool_timeout,
+        prepare=settings.db_prepared_statements,
+        server_settings=server_settings,
+    )

@@ -1,0 +1,89 @@
+"""What goes on in the background of a running service: following the key file, pruning, calibrating refusals."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from wutang_auth.errors import DatabaseUnavailable, Overloaded
+from wutang_auth.service.auth import AuthService
+from wutang_auth.tokens.key_ring import KeyRing, KeyRingError
+
+logger = logging.getLogger(__name__)
+
+_KEYS_POLL_SECONDS = 2.0
+_CALIBRATION_RETRY_SECONDS = 2.0
+_PRUNE_INTERVAL_SECONDS = 600.0
+_PRUNE_PAUSE_SECONDS = 0.1
+_PRUNE_BATCH = 1000
+
+Prune = Callable[[int], Awaitable[int]]
+"""Deletes at most so many dead rows and tells how many."""
+
+
+@asynccontextmanager
+async def in_background(
+    *, keys_file: Path, use_ring: Callable[[KeyRing], None], prunes: Sequence[Prune], auth: AuthService
+) -> AsyncIterator[None]:
+    """Do all of it for as long as the block runs."""
+    tasks = [
+        asyncio.create_task(follow_key_file(keys_file, use_ring)),
+        asyncio.create_task(prune_regularly(prunes)),
+        asyncio.create_task(calibrate(auth)),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def follow_key_file(path: Path, use_ring: Callable[[KeyRing], None]) -> None:
+    """Take over a changed key ring within seconds; a broken one is refused and the old one stays."""
+    seen = _fingerprint(path)
+    while True:
+        await asyncio.sleep(_KEYS_POLL_SECONDS)
+        found = _fingerprint(path)
+        if found == seen:
+            continue
+        seen = found
+        try:
+            ring = await asyncio.to_thread(KeyRing.load, path)  # checking RSA keys takes a while
+        except KeyRingError as error:
+            logger.error("the key ring in use stays: %s", error)
+            continue
+        use_ring(ring)
+        logger.info("took over the changed key ring; %s signs", ring.active.kid)
+
+
+async def prune_regularly(prunes: Sequence[Prune]) -> None:
+    """Delete dead rows, a little at a time, so that nobody waits for it."""
+    while True:
+        await asyncio.sleep(_PRUNE_INTERVAL_SECONDS)
+        for prune in prunes:
+            try:
+                while await prune(_PRUNE_BATCH) == _PRUNE_BATCH:  # noqa: ASYNC110 -- a pause, no polling
+                    await asyncio.sleep(_PRUNE_PAUSE_SECONDS)
+            except DatabaseUnavailable:
+                logger.warning("could not prune; will try again later")
+
+
+async def calibrate(auth: AuthService) -> None:
+    """Learn what the stored hashes cost, as soon as the database is there."""
+    while True:
+        try:
+            await auth.calibrate()
+        except (DatabaseUnavailable, Overloaded):
+            await asyncio.sleep(_CALIBRATION_RETRY_SECONDS)
+        else:
+            return
+
+
+def _fingerprint(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -14,16 +14,8 @@ from uuid import uuid4
 
 import pytest
 
-from support.services import (
-    SERVER,
-    TEMPLATE,
-    Instance,
-    administer,
-    environment_of,
-    running,
-    temporary_database,
-    with_database,
-)
+from support.database import SERVER, TEMPLATE, administer, temporary_database, with_database
+from support.services import Instance, environment_of, running
 from wutang_auth.database import migrations
 from wutang_auth.embedded import EmbeddedPostgres
 from wutang_auth.settings import Settings, load

@@ -11,26 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from support.services import (
-    PASSWORD,
-    Instance,
-    Login,
-    add_and_log_in,
-    add_user,
-    assert_refused,
-    bearer,
-    decode_segment,
-    log_in,
-    query,
-    serving,
-    success,
-    token_pair,
-)
+from support.database import let_time_pass, stored_hash
+from support.http import assert_refused, success
+from support.services import Instance, serving
+from support.tokens import bearer, claims_of
+from support.users import NEW_PASSWORD, PASSWORD, Login, add_and_log_in, add_user, log_in, token_pair
 from wutang_auth.audit import record
 from wutang_auth.context import RequestContext, request_context
 from wutang_auth.observability.logs import ConsoleFormatter, JsonFormatter
-
-NEW_PASSWORD = "seven small violet umbrellas"
 
 
 @contextmanager
@@ -56,7 +44,7 @@ def trail(output: io.StringIO) -> list[dict[str, Any]]:
 
 
 def session_id(login: Login) -> str:
-    found: str = decode_segment(login.access_token.split(".")[1])["sid"]
+    found: str = claims_of(login.access_token)["sid"]
     return found
 
 
@@ -81,7 +69,7 @@ async def test_every_event_of_a_user_s_life_is_one_line(service: Instance) -> No
         changes["current_password"] = NEW_PASSWORD
         success(await client.put("/api/auth/password", json=changes, headers=grace.headers))
         success(await client.patch(path, json={"name": "G", "email": "g@wutang.example"}, headers=root.headers))
-        await query(service.settings, "UPDATE sessions SET rotated_at = now() - interval '1 minute'")
+        await let_time_pass(service.settings, 60)
         assert_refused(await client.put("/api/auth/refresh", headers=bearer(old)), 401, 40001)
         last = await log_in(client, "g@wutang.example", "another good password")
         success(await client.delete("/api/auth/logout", headers=last.headers))
@@ -133,7 +121,7 @@ async def test_no_secret_is_ever_logged(service: Instance) -> None:
         success(await service.client.put("/api/auth/password", json=body, headers=root.headers))
         refreshed = token_pair(await service.client.put("/api/auth/refresh", headers=bearer(root.refresh_token)))
         success(await service.client.delete("/api/auth/logout", headers=refreshed.headers))
-        [[stored]] = await query(service.settings, "SELECT password_hash FROM users ORDER BY id LIMIT 1")
+        stored = await stored_hash(service.settings)
     log = structured.getvalue() + console.getvalue()
     assert "password_changed" in log
     tokens = [root.access_token, root.refresh_token, refreshed.access_token, refreshed.refresh_token]

@@ -13,17 +13,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from support.services import (
-    PASSWORD,
-    Instance,
-    Login,
-    add_and_log_in,
-    assert_refused,
-    query,
-    running,
-    success,
-    temporary_database,
-)
+from support.database import count_users, temporary_database
+from support.http import assert_refused, success
+from support.services import Instance, running
+from support.users import PASSWORD, Login, add_and_log_in
 from wutang_auth.observability.logs import ConsoleFormatter, JsonFormatter
 from wutang_auth.settings import load
 
@@ -452,7 +445,7 @@ async def test_nothing_that_was_sent_is_answered_or_logged(target: Target, caplo
             assert canary not in line
             assert target.login.access_token not in line
             assert PASSWORD not in line
-    assert [tuple(row) for row in await query(target.instance.settings, "SELECT count(*) FROM users")] == [(1,)]
+    assert await count_users(target.instance.settings) == 1
     await target.assert_unharmed()
 
 

@@ -2,28 +2,16 @@
 
 import asyncio
 import unicodedata
-from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
 from passlib.hash import bcrypt
 
-from support.services import (
-    PASSWORD,
-    Instance,
-    Login,
-    add_and_log_in,
-    add_user,
-    assert_refused,
-    bearer,
-    log_in,
-    query,
-    success,
-)
-
-Start = Callable[..., Awaitable[Instance]]
-
-NEW_PASSWORD = "seven small violet umbrellas"
+from support.database import change_users, delete_users, forget_attempts, store_hash, stored_hash
+from support.http import assert_refused, success
+from support.services import Instance, Start
+from support.tokens import bearer
+from support.users import NEW_PASSWORD, PASSWORD, Login, add_and_log_in, add_user, log_in
 
 
 async def change(
@@ -47,8 +35,7 @@ async def test_changed_password_logs_in_and_the_old_one_does_not(service: Instan
     assert response.headers["cache-control"] == "no-store"
     assert_refused(await post_login(service, PASSWORD), 401, 10003)
     success(await post_login(service, NEW_PASSWORD))
-    [[stored]] = await query(service.settings, "SELECT password_hash FROM users")
-    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert (await stored_hash(service.settings)).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
 async def test_other_sessions_end_at_once_and_this_one_stays(start: Start) -> None:
@@ -77,7 +64,7 @@ async def test_wrong_current_password_changes_nothing(service: Instance) -> None
 async def test_wrong_current_password_counts_as_an_attempt(start: Start) -> None:
     service = await start(throttle_account_free=3)
     login = await add_and_log_in(service)
-    await query(service.settings, "DELETE FROM attempts")
+    await forget_attempts(service.settings)
     answers = [await change(service, login, current=f"wrong password {number}") for number in range(8)]
     statuses = [answer.status_code for answer in answers]
     assert statuses[:3] == [409] * 3
@@ -192,16 +179,16 @@ async def test_hash_upgraded_by_a_login_meanwhile_does_not_refuse_the_change(ser
     old = bcrypt.using(rounds=4, ident="2y").hash(PASSWORD)
     for _ in range(5):
         login = await add_and_log_in(service)
-        await query(service.settings, "UPDATE users SET password_hash = $1", old)
+        await store_hash(service.settings, old)
         changed, _ = await asyncio.gather(change(service, login), post_login(service, PASSWORD))
         success(changed)
         success(await post_login(service, NEW_PASSWORD))
-        await query(service.settings, "DELETE FROM users")
+        await delete_users(service.settings)
 
 
 async def test_change_keeps_to_the_user_whose_address_another_took_over(service: Instance) -> None:
     ada = await add_and_log_in(service)
-    await query(service.settings, "UPDATE users SET email = 'x@x.example', canonical_email = 'x@x.example'")
+    await change_users(service.settings, email="x@x.example", canonical_email="x@x.example")
     await add_user(service.settings, password_hash=bcrypt.using(rounds=4).hash("mallory's password"))
     assert_refused(await change(service, ada, current="mallory's password"), 409, 10003)
     success(await change(service, ada))

@@ -1,8 +1,4 @@
-from collections.abc import Awaitable, Callable
-
-from support.services import Instance
-
-Start = Callable[..., Awaitable[Instance]]
+from support.services import Instance, Start
 
 ASKED = {"Origin": "https://shop.example", "Access-Control-Request-Method": "PUT"}
 

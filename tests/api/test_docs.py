@@ -10,7 +10,8 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from support.services import Instance, assert_refused
+from support.http import assert_refused
+from support.services import Instance
 from wutang_auth.main import create_app
 from wutang_auth.settings import Settings
 

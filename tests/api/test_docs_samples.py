@@ -12,7 +12,8 @@ import asyncpg
 import httpx
 import pytest
 
-from support.services import PASSWORD, Login, add_user, log_in, serving
+from support.services import serving
+from support.users import PASSWORD, Login, add_user, log_in
 from wutang_auth.api.documentation.code_samples import EXAMPLE_BASE, example_request
 
 LANGUAGES = os.environ.get("SAMPLE_LANGUAGES", "Shell Python").split()

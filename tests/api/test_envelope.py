@@ -7,18 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from support.services import (
-    PASSWORD,
-    Instance,
-    Login,
-    add_and_log_in,
-    assert_refused,
-    bearer,
-    forge,
-    running,
-    success,
-    temporary_database,
-)
+from support.database import temporary_database
+from support.http import assert_refused, success
+from support.services import Instance, running
+from support.tokens import bearer, forge
+from support.users import PASSWORD, Login, add_and_log_in
 from wutang_auth.errors import AuthError
 from wutang_auth.response_codes import ResponseCode
 from wutang_auth.settings import load

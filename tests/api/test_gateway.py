@@ -1,8 +1,6 @@
-from collections.abc import Awaitable, Callable
-
-from support.services import Instance, add_and_log_in, assert_refused, success
-
-Start = Callable[..., Awaitable[Instance]]
+from support.http import assert_refused, success
+from support.services import Instance, Start
+from support.users import add_and_log_in
 
 
 async def test_the_service_works_behind_a_gateway_that_strips_a_prefix(start: Start) -> None:

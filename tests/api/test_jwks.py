@@ -1,6 +1,5 @@
 """The public keys: what others need to verify tokens, and nothing else."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,10 +7,9 @@ import joserfc.jwk
 import jwt
 import pytest
 
-from support.services import Instance
+from support.services import Instance, Start
 from wutang_auth.tokens.key_ring import Algorithm, KeyRing
 
-Start = Callable[..., Awaitable[Instance]]
 PATH = "/.well-known/jwks.json"
 
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 import unicodedata
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -15,23 +14,13 @@ from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import KeySet
 from passlib.hash import bcrypt
 
-from support.services import (
-    PASSWORD,
-    Instance,
-    add_and_log_in,
-    add_user,
-    assert_refused,
-    bearer,
-    decode_segment,
-    log_in,
-    query,
-    success,
-    token_pair,
-)
+from support.database import query, stored_hash
+from support.http import assert_refused, success
+from support.services import Instance, Start
+from support.tokens import bearer, claims_of, decode_segment, header_of
+from support.users import PASSWORD, add_and_log_in, add_user, log_in, token_pair
 from wutang_auth.passwords.workers import Passwords
 from wutang_auth.tokens.key_ring import Algorithm, KeyRing
-
-Start = Callable[..., Awaitable[Instance]]
 
 
 async def post_login(instance: Instance, email: str, password: str = PASSWORD) -> httpx.Response:
@@ -145,7 +134,7 @@ async def test_unknown_user_wrong_password_and_disabled_user_get_the_same_answer
 async def test_each_login_begins_a_session_of_its_own(service: Instance) -> None:
     first = await add_and_log_in(service)
     second = await log_in(service.client)
-    sessions = [decode_segment(login.access_token.split(".")[1])["sid"] for login in (first, second)]
+    sessions = [claims_of(login.access_token)["sid"] for login in (first, second)]
     assert len(set(sessions)) == 2
     success(await service.client.delete("/api/auth/logout", headers=first.headers))
     success(await service.client.get("/api/auth/me", headers=second.headers))
@@ -189,7 +178,7 @@ async def test_access_token_says_what_rfc_9068_wants(service: Instance) -> None:
 
 async def test_refresh_token_is_for_the_issuer_alone(service: Instance) -> None:
     login = await add_and_log_in(service)
-    access = decode_segment(login.access_token.split(".")[1])
+    access = claims_of(login.access_token)
     head, body, _ = login.refresh_token.split(".")
     header, claims = decode_segment(head), decode_segment(body)
     assert header["typ"] == "rt+jwt"
@@ -204,7 +193,7 @@ async def test_refresh_token_is_for_the_issuer_alone(service: Instance) -> None:
 async def test_every_token_has_an_identifier_of_its_own(service: Instance) -> None:
     logins = [await add_and_log_in(service)] + [await log_in(service.client) for _ in range(3)]
     tokens = [token for login in logins for token in (login.access_token, login.refresh_token)]
-    assert len({decode_segment(token.split(".")[1])["jti"] for token in tokens}) == len(tokens)
+    assert len({claims_of(token)["jti"] for token in tokens}) == len(tokens)
 
 
 async def test_settings_shape_the_tokens(start: Start) -> None:
@@ -213,7 +202,7 @@ async def test_settings_shape_the_tokens(start: Start) -> None:
     )
     await add_user(service.settings)
     data = success(await post_login(service, "ada@wutang.example"))
-    access, refresh = (decode_segment(data[name].split(".")[1]) for name in ("access_token", "refresh_token"))
+    access, refresh = (claims_of(data[name]) for name in ("access_token", "refresh_token"))
     assert (access["iss"], access["aud"], access["client_id"]) == ("https://id.wutang.example", "shop", "web")
     assert (refresh["iss"], refresh["aud"]) == ("https://id.wutang.example", "https://id.wutang.example")
     assert (data["expires_in"], access["exp"] - access["iat"]) == (60, 60)
@@ -225,7 +214,7 @@ async def test_access_token_does_not_outlive_its_session(start: Start) -> None:
     await add_user(service.settings)
     data = success(await post_login(service, "ada@wutang.example"))
     assert data["expires_in"] == 100
-    assert decode_segment(data["access_token"].split(".")[1])["exp"] <= time.time() + 100
+    assert claims_of(data["access_token"])["exp"] <= time.time() + 100
 
 
 async def test_longest_names_and_most_scopes_fit_into_a_token(start: Start) -> None:
@@ -270,7 +259,7 @@ async def test_hs256_serves_but_publishes_nothing(start: Start, tmp_path: Path) 
     service = await start(keys_file=keys_file)
     login = await add_and_log_in(service)
     success(await service.client.get("/api/auth/me", headers=login.headers))
-    assert decode_segment(login.access_token.split(".")[0])["alg"] == "HS256"
+    assert header_of(login.access_token)["alg"] == "HS256"
     assert (await service.client.get("/.well-known/jwks.json")).json() == {"keys": []}
 
 
@@ -278,11 +267,10 @@ async def test_login_upgrades_an_old_hash_once(service: Instance) -> None:
     old = bcrypt.using(rounds=4, ident="2y").hash("old password")  # as PHP writes it
     await add_user(service.settings, password_hash=old)
     await log_in(service.client, password="old password")
-    [[upgraded]] = await query(service.settings, "SELECT password_hash FROM users")
+    upgraded = await stored_hash(service.settings)
     assert upgraded.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     await log_in(service.client, password="old password")
-    [[kept]] = await query(service.settings, "SELECT password_hash FROM users")
-    assert kept == upgraded
+    assert await stored_hash(service.settings) == upgraded
 
 
 async def test_stored_hash_of_unknown_form_lets_nobody_in(service: Instance) -> None:

@@ -6,19 +6,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from support.services import (
-    Instance,
-    Login,
-    add_and_log_in,
-    add_user,
-    assert_refused,
-    bearer,
-    forge,
-    log_in,
-    query,
-    success,
-    token_pair,
-)
+from support.database import expire_sessions, let_time_pass
+from support.http import assert_refused, success
+from support.services import Instance
+from support.tokens import EXPIRED, bearer, forge
+from support.users import Login, add_and_log_in, add_user, log_in, token_pair
 
 
 async def delete_logout(instance: Instance, token: str, **parameters: str) -> httpx.Response:
@@ -49,7 +41,7 @@ async def test_either_token_logs_out_both(service: Instance, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
 async def test_expired_token_of_a_live_session_logs_out(service: Instance, kind: str) -> None:
     login = await add_and_log_in(service)
-    expired = forge(service.settings).changed(getattr(login, kind), exp=1_700_000_000)
+    expired = forge(service.settings).changed(getattr(login, kind), exp=EXPIRED)
     success(await delete_logout(service, expired))
     await assert_logged_out(service, login)
 
@@ -58,7 +50,7 @@ async def test_expired_token_of_a_live_session_logs_out(service: Instance, kind:
 async def test_token_of_an_older_generation_logs_out(service: Instance, kind: str) -> None:
     login = await add_and_log_in(service)
     newest = token_pair(await service.client.put("/api/auth/refresh", headers=bearer(login.refresh_token)))
-    await query(service.settings, "UPDATE sessions SET rotated_at = rotated_at - interval '1 hour'")
+    await let_time_pass(service.settings, 3600)
     success(await delete_logout(service, getattr(login, kind)))
     await assert_logged_out(service, newest)
 
@@ -131,7 +123,7 @@ async def test_everywhere_that_is_no_boolean_is_refused_and_ends_nothing(service
 
 async def test_session_past_its_lifetime_is_told_so(service: Instance) -> None:
     login = await add_and_log_in(service)
-    await query(service.settings, "UPDATE sessions SET expires_at = now()")
+    await expire_sessions(service.settings)
     assert_refused(await delete_logout(service, login.access_token), 401, 40005)
 
 

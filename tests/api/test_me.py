@@ -1,23 +1,13 @@
 """Me: who is let in, and what is told."""
 
 import re
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from support.services import (
-    Instance,
-    add_and_log_in,
-    add_user,
-    assert_refused,
-    bearer,
-    decode_segment,
-    forge,
-    log_in,
-    query,
-    success,
-)
-
-Start = Callable[..., Awaitable[Instance]]
+from support.database import change_users, delete_users, disable_behind_the_back, expire_sessions
+from support.http import assert_refused, success
+from support.services import Instance
+from support.tokens import EXPIRED, bearer, claims_of, forge
+from support.users import add_and_log_in, add_user, log_in
 
 
 async def test_me_tells_the_user(service: Instance) -> None:
@@ -41,14 +31,14 @@ async def test_me_tells_the_user(service: Instance) -> None:
 
 async def test_me_shows_a_verified_email_in_utc(service: Instance) -> None:
     login = await add_and_log_in(service)
-    await query(service.settings, "UPDATE users SET email_verified_at = '2020-05-06 07:08:09+08'")
+    await change_users(service.settings, email_verified_at=datetime.fromisoformat("2020-05-06T07:08:09+08:00"))
     me = success(await service.client.get("/api/auth/me", headers=login.headers))
     assert me["email_verified_at"] == "2020-05-05T23:08:09Z"
 
 
 async def test_me_shows_changes_at_once(service: Instance) -> None:
     login = await add_and_log_in(service, scopes=["users:read"])
-    await query(service.settings, "UPDATE users SET name = 'Countess', scopes = '{}'")
+    await change_users(service.settings, name="Countess", scopes=[])
     me = success(await service.client.get("/api/auth/me", headers=login.headers))
     assert (me["name"], me["scopes"]) == ("Countess", [])
 
@@ -86,7 +76,7 @@ async def test_refresh_token_is_no_access_token(service: Instance) -> None:
 
 async def test_expired_access_token_is_told_so(service: Instance) -> None:
     login = await add_and_log_in(service)
-    expired = forge(service.settings).changed(login.access_token, exp=1_700_000_000)
+    expired = forge(service.settings).changed(login.access_token, exp=EXPIRED)
     response = await service.client.get("/api/auth/me", headers=bearer(expired))
     assert assert_refused(response, 401, 40005)["message"] == "Unauthenticated."
     assert 'error="invalid_token"' in response.headers["www-authenticate"]
@@ -95,19 +85,19 @@ async def test_expired_access_token_is_told_so(service: Instance) -> None:
 
 async def test_session_past_its_lifetime_is_told_so(service: Instance) -> None:
     login = await add_and_log_in(service)
-    await query(service.settings, "UPDATE sessions SET expires_at = now()")
+    await expire_sessions(service.settings)
     assert_refused(await service.client.get("/api/auth/me", headers=login.headers), 401, 40005)
 
 
 async def test_disabled_user_is_refused(service: Instance) -> None:
     login = await add_and_log_in(service)
-    await query(service.settings, "UPDATE users SET disabled_at = now()")
+    await disable_behind_the_back(service.settings)
     assert_refused(await service.client.get("/api/auth/me", headers=login.headers), 401, 40001)
 
 
 async def test_deleted_user_is_refused(service: Instance) -> None:
     login = await add_and_log_in(service)
-    await query(service.settings, "DELETE FROM users")
+    await delete_users(service.settings)
     assert_refused(await service.client.get("/api/auth/me", headers=login.headers), 401, 40001)
 
 
@@ -127,8 +117,8 @@ async def test_session_of_another_user_is_refused(service: Instance) -> None:
 
 async def test_user_ids_up_to_the_largest_are_served(service: Instance) -> None:
     await add_user(service.settings)
-    await query(service.settings, "UPDATE users SET id = 9223372036854775807")
+    await change_users(service.settings, id=2**63 - 1)
     login = await log_in(service.client)
-    assert decode_segment(login.access_token.split(".")[1])["sub"] == "9223372036854775807"
+    assert claims_of(login.access_token)["sub"] == "9223372036854775807"
     me = await service.client.get("/api/auth/me", headers=login.headers)
     assert success(me)["id"] == 9223372036854775807

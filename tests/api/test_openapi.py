@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from support.services import Instance, add_and_log_in
+from support.services import Instance
+from support.users import add_and_log_in
 from wutang_auth.main import create_app, openapi_document
 from wutang_auth.settings import Settings
 

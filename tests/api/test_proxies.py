@@ -1,13 +1,12 @@
 import logging
-from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
 
 import pytest
 
-from support.services import Instance, add_user, log_in, query
+from support.database import addresses_of
+from support.services import Instance, Start
+from support.users import add_user, log_in
 from wutang_auth.api.middleware.edge import client_address
-
-Start = Callable[..., Awaitable[Instance]]
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("2001:db8:ffff::/48"))
 
@@ -47,7 +46,7 @@ async def test_the_session_shows_the_address_behind_the_proxies(start: Start) ->
     await add_user(service.settings)
     service.client.headers["X-Forwarded-For"] = "1.2.3.4, 198.51.100.7"
     await log_in(service.client)
-    assert (await query(service.settings, "SELECT ip FROM sessions"))[0]["ip"] == "198.51.100.7"
+    assert await addresses_of(service.settings) == ["198.51.100.7"]
 
 
 async def test_several_forwarded_for_headers_are_one_list(start: Start) -> None:
@@ -60,7 +59,7 @@ async def test_several_forwarded_for_headers_are_one_list(start: Start) -> None:
         headers=[("X-Forwarded-For", "1.2.3.4"), ("X-Forwarded-For", "198.51.100.7")],
     )
     assert (await service.client.send(request)).status_code == 200
-    assert (await query(service.settings, "SELECT ip FROM sessions"))[0]["ip"] == "198.51.100.7"
+    assert await addresses_of(service.settings) == ["198.51.100.7"]
 
 
 async def test_without_trusted_proxies_the_header_is_ignored(
@@ -70,5 +69,5 @@ async def test_without_trusted_proxies_the_header_is_ignored(
     service.client.headers["X-Forwarded-For"] = "198.51.100.7"
     with caplog.at_level(logging.INFO, logger="wutang_auth.audit"):
         await log_in(service.client)
-    assert (await query(service.settings, "SELECT ip FROM sessions"))[0]["ip"] == "127.0.0.1"
+    assert await addresses_of(service.settings) == ["127.0.0.1"]
     assert [record.__dict__["fields"]["ip"] for record in caplog.records] == ["127.0.0.1"]

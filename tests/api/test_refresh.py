@@ -1,27 +1,23 @@
 """Refresh: one step a token, a grace for lost answers, and the end of the session for anything later."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
 
 import httpx
 
-from support.services import (
-    Instance,
-    Login,
-    add_and_log_in,
-    assert_refused,
-    bearer,
-    decode_segment,
-    forge,
-    log_in,
+from support.database import (
+    change_users,
+    count_sessions,
+    delete_users,
+    disable_behind_the_back,
+    expire_sessions,
+    generations_of,
+    let_time_pass,
     query,
-    success,
-    token_pair,
 )
-from wutang_auth.settings import Settings
-
-Start = Callable[..., Awaitable[Instance]]
+from support.http import assert_refused, success
+from support.services import Instance, Start
+from support.tokens import EXPIRED, bearer, claims_of, forge
+from support.users import Login, add_and_log_in, log_in, token_pair
 
 
 async def put_refresh(instance: Instance, token: str) -> httpx.Response:
@@ -32,13 +28,8 @@ async def get_me(instance: Instance, login: Login) -> httpx.Response:
     return await instance.client.get("/api/auth/me", headers=login.headers)
 
 
-async def let_time_pass(settings: Settings, seconds: float) -> None:
-    """As if the last step of each session were so much longer ago."""
-    await query(settings, "UPDATE sessions SET rotated_at = rotated_at - $1::interval", timedelta(seconds=seconds))
-
-
 def generation(token: str) -> int:
-    found: int = decode_segment(token.split(".")[1])["gen"]
+    found: int = claims_of(token)["gen"]
     return found
 
 
@@ -48,9 +39,9 @@ async def test_refresh_steps_to_the_next_generation_of_the_same_session(service:
     data = success(response)
     assert set(data) == {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in"}
     assert response.headers["cache-control"] == "no-store"
-    old = decode_segment(login.refresh_token.split(".")[1])
+    old = claims_of(login.refresh_token)
     for token in (data["access_token"], data["refresh_token"]):
-        claims = decode_segment(token.split(".")[1])
+        claims = claims_of(token)
         assert (claims["sub"], claims["sid"], claims["gen"]) == (old["sub"], old["sid"], 1)
     success(await get_me(service, token_pair(response)))
 
@@ -65,19 +56,19 @@ async def test_refreshed_tokens_refresh_again_and_again(service: Instance) -> No
 
 async def test_refresh_does_not_extend_the_session(service: Instance) -> None:
     login = await add_and_log_in(service)
-    await query(service.settings, "UPDATE sessions SET expires_at = now() + interval '100 seconds'")
+    await expire_sessions(service.settings, left=100)
     data = success(await put_refresh(service, login.refresh_token))
     assert 95 <= data["refresh_expires_in"] <= 100
     assert data["expires_in"] == data["refresh_expires_in"]
-    claims = [decode_segment(data[name].split(".")[1]) for name in ("access_token", "refresh_token")]
+    claims = [claims_of(data[name]) for name in ("access_token", "refresh_token")]
     assert [one["exp"] - one["iat"] for one in claims] == [data["expires_in"], data["refresh_expires_in"]]
 
 
 async def test_refresh_takes_the_present_scopes(service: Instance) -> None:
     login = await add_and_log_in(service, scopes=["users:read", "users:write"])
-    await query(service.settings, "UPDATE users SET scopes = '{users:read}'")
+    await change_users(service.settings, scopes=["users:read"])
     login = token_pair(await put_refresh(service, login.refresh_token))
-    assert decode_segment(login.access_token.split(".")[1])["scope"] == "users:read"
+    assert claims_of(login.access_token)["scope"] == "users:read"
 
 
 async def test_same_token_within_the_grace_gets_the_current_generation(service: Instance) -> None:
@@ -101,7 +92,7 @@ async def test_reuse_after_the_grace_ends_the_session_newest_tokens_included(ser
     assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
     assert_refused(await get_me(service, newest), 401, 40001)
     assert_refused(await put_refresh(service, newest.refresh_token), 401, 40001)
-    assert await query(service.settings, "SELECT 1 FROM sessions") == []
+    assert await count_sessions(service.settings) == 0
 
 
 async def test_older_generation_ends_the_session_even_within_the_grace(service: Instance) -> None:
@@ -110,7 +101,7 @@ async def test_older_generation_ends_the_session_even_within_the_grace(service: 
     newest = token_pair(await put_refresh(service, second.refresh_token))
     assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
     assert_refused(await get_me(service, newest), 401, 40001)
-    assert await query(service.settings, "SELECT 1 FROM sessions") == []
+    assert await count_sessions(service.settings) == 0
 
 
 async def test_theft_ends_no_other_session(service: Instance) -> None:
@@ -178,14 +169,14 @@ async def test_access_token_is_taken_at_refresh(service: Instance) -> None:
 
 async def test_expired_access_token_is_taken_at_refresh(service: Instance) -> None:
     login = await add_and_log_in(service)
-    expired = forge(service.settings).changed(login.access_token, exp=1_700_000_000)
+    expired = forge(service.settings).changed(login.access_token, exp=EXPIRED)
     renewed = token_pair(await put_refresh(service, expired))
     success(await get_me(service, renewed))
 
 
 async def test_expired_access_token_reused_after_the_grace_is_theft_too(service: Instance) -> None:
     login = await add_and_log_in(service)
-    expired = forge(service.settings).changed(login.access_token, exp=1_700_000_000)
+    expired = forge(service.settings).changed(login.access_token, exp=EXPIRED)
     newest = token_pair(await put_refresh(service, expired))
     await let_time_pass(service.settings, 11)
     assert_refused(await put_refresh(service, expired), 401, 40001)
@@ -195,7 +186,7 @@ async def test_expired_access_token_reused_after_the_grace_is_theft_too(service:
 async def test_setting_forbids_access_tokens_at_refresh(start: Start) -> None:
     service = await start(refresh_with_access_token=False)
     login = await add_and_log_in(service)
-    expired = forge(service.settings).changed(login.access_token, exp=1_700_000_000)
+    expired = forge(service.settings).changed(login.access_token, exp=EXPIRED)
     for token in (login.access_token, expired):
         assert_refused(await put_refresh(service, token), 401, 40001)
     assert generation(token_pair(await put_refresh(service, login.refresh_token)).refresh_token) == 1
@@ -203,17 +194,17 @@ async def test_setting_forbids_access_tokens_at_refresh(start: Start) -> None:
 
 async def test_expired_refresh_token_is_told_so(service: Instance) -> None:
     login = await add_and_log_in(service)
-    expired = forge(service.settings).changed(login.refresh_token, exp=1_700_000_000)
+    expired = forge(service.settings).changed(login.refresh_token, exp=EXPIRED)
     assert assert_refused(await put_refresh(service, expired), 401, 40005)["message"] == "Unauthenticated."
     success(await put_refresh(service, login.refresh_token))
 
 
 async def test_session_past_its_lifetime_is_told_so(service: Instance) -> None:
     login = await add_and_log_in(service)
-    await query(service.settings, "UPDATE sessions SET expires_at = now()")
+    await expire_sessions(service.settings)
     for token in (login.refresh_token, login.access_token):
         assert_refused(await put_refresh(service, token), 401, 40005)
-    assert [tuple(row) for row in await query(service.settings, "SELECT generation FROM sessions")] == [(0,)]
+    assert await generations_of(service.settings) == [0]
 
 
 async def test_generation_of_the_future_is_refused_and_ends_nothing(service: Instance) -> None:
@@ -233,14 +224,14 @@ async def test_refresh_after_logout_is_refused(service: Instance) -> None:
 
 async def test_disabled_user_is_refused(service: Instance) -> None:
     login = await add_and_log_in(service)
-    await query(service.settings, "UPDATE users SET disabled_at = now()")
+    await disable_behind_the_back(service.settings)
     assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
-    assert [tuple(row) for row in await query(service.settings, "SELECT generation FROM sessions")] == [(0,)]
+    assert await generations_of(service.settings) == [0]
 
 
 async def test_deleted_user_is_refused(service: Instance) -> None:
     login = await add_and_log_in(service)
-    await query(service.settings, "DELETE FROM users")
+    await delete_users(service.settings)
     assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
 
 
@@ -261,7 +252,7 @@ async def test_parallel_refreshes_of_one_token_step_once(service: Instance) -> N
     answers = await asyncio.gather(*(put_refresh(service, login.refresh_token) for _ in range(30)))
     pairs = [token_pair(answer) for answer in answers]
     assert {generation(pair.refresh_token) for pair in pairs} == {1}
-    assert [tuple(row) for row in await query(service.settings, "SELECT generation FROM sessions")] == [(1,)]
+    assert await generations_of(service.settings) == [1]
     for pair in pairs:
         success(await get_me(service, pair))
 
@@ -275,7 +266,7 @@ async def test_refresh_racing_with_logout_leaves_no_session(service: Instance) -
         )
         success(left)
         assert refreshed.status_code in (200, 401)
-        assert await query(service.settings, "SELECT 1 FROM sessions") == []
+        assert await count_sessions(service.settings) == 0
         login = await log_in(service.client)
 
 

@@ -1,16 +1,14 @@
 """Each of the eight response codes, over HTTP, from its real cause."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 
-from support.services import PASSWORD, Instance, add_and_log_in, administer, assert_refused, query, success
+from support.database import forget_attempts, query, unreachable
+from support.http import assert_refused, success
+from support.services import Instance, Start
+from support.users import CREDENTIALS, PASSWORD, add_and_log_in
 from wutang_auth.response_codes import ResponseCode
-
-Start = Callable[..., Awaitable[Instance]]
-
-CREDENTIALS = {"email": "ada@wutang.example", "password": PASSWORD}
 
 
 async def test_10001_the_request_is_not_understood(service: Instance) -> None:
@@ -52,7 +50,7 @@ async def test_40001_nobody_is_let_in(start: Start) -> None:
     assert_refused(await service.client.get("/api/auth/me", headers=login.headers), 401, 40001)
     wrong_method = await service.client.post("/api/auth/me")
     assert assert_refused(wrong_method, 405, 40001)["message"] == "禁止访问"
-    await query(service.settings, "DELETE FROM attempts")
+    await forget_attempts(service.settings)
     guesses = [
         await service.client.post("/api/auth/login", json=CREDENTIALS | {"password": f"guess {number}"})
         for number in range(6)
@@ -93,14 +91,11 @@ async def test_40005_the_token_or_its_session_has_expired(start: Start) -> None:
 async def test_50001_the_database_is_away(start: Start) -> None:
     service = await start(db_connect_timeout=1.0)
     login = await add_and_log_in(service)
-    name = service.settings.database_url.get_secret_value().partition("?")[0].rpartition("/")[2]
-    await administer(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    await administer(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
-    response = await service.client.get("/api/auth/me", headers=login.headers)
-    body = assert_refused(response, 503, 50001)
-    assert body["message"] == "操作失败"
-    assert int(response.headers["retry-after"]) >= 1
-    await administer(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    async with unreachable(service.settings):
+        response = await service.client.get("/api/auth/me", headers=login.headers)
+        body = assert_refused(response, 503, 50001)
+        assert body["message"] == "操作失败"
+        assert int(response.headers["retry-after"]) >= 1
     success(await service.client.get("/api/auth/me", headers=login.headers))
 
 

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
-from support.services import query, serving
+from support.database import query
+from support.services import serving
 from wutang_auth.settings import load
 from wutang_auth.tokens.access import Tokens
 from wutang_auth.tokens.key_ring import KeyRing

@@ -1,5 +1,6 @@
 """`wutang-auth dev`: everything, with nothing to set up, and nothing left behind."""
 
+import asyncio
 import json
 import os
 import re
@@ -7,7 +8,6 @@ import shlex
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +18,11 @@ from typing import Any
 import httpx
 import pytest
 
-from support.services import assert_refused, bearer, run_cli, success
+from support.commands import PROGRAM, Outcome, run_apart
+from support.http import assert_refused, success
+from support.tokens import bearer
 
-COMMAND = [sys.executable, "-c", "from wutang_auth.cli import main; main()", "dev"]
+COMMAND = [*PROGRAM, "dev"]
 
 
 @dataclass
@@ -94,6 +96,10 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("dev") / "data"
 
 
+def command(*arguments: object, **environment: str) -> Outcome:
+    return asyncio.run(run_apart(environment, *arguments))
+
+
 def test_dev_says_where_to_go_and_what_it_prints_works(data_dir: Path) -> None:
     with developing(data_dir) as dev:
         details, said = dev.details, dev.said
@@ -118,11 +124,10 @@ def test_dev_says_where_to_go_and_what_it_prints_works(data_dir: Path) -> None:
             gone = client.get("/api/auth/me", headers=bearer(tokens["access_token"]))
             assert assert_refused(gone, 401, 40001) == {"code": 40001, "message": "Unauthenticated.", "data": None}
 
-        second = run_cli("dev", "--port", "0", "--data-dir", str(data_dir))
-        assert (second.returncode, second.stdout) == (1, "")
-        assert second.stderr == (
-            f"wutang-auth: another `wutang-auth dev` runs on {data_dir} at {details['base_url']} "
-            f"(pid {dev.process.pid}); use it, stop it, or give another --data-dir\n"
+        second = command("dev", "--port", "0", "--data-dir", data_dir)
+        assert second.error == (
+            f"another `wutang-auth dev` runs on {data_dir} at {details['base_url']} "
+            f"(pid {dev.process.pid}); use it, stop it, or give another --data-dir"
         )
         assert servers_of(data_dir)
         assert dev.stop(signal.SIGTERM) == 0
@@ -158,8 +163,7 @@ def test_kill_9_leaves_nothing_and_no_obstacle(data_dir: Path) -> None:
 
 def test_demo_user_that_was_disabled_can_log_in_again(data_dir: Path) -> None:
     email = json.loads((data_dir / "dev.json").read_text())["email"]
-    changed = run_cli("users", "disable", email, "--data-dir", str(data_dir))
-    assert changed.returncode == 0, changed.stderr
+    assert command("users", "disable", email, "--data-dir", data_dir).said
     with developing(data_dir) as dev:
         credentials = {name: dev.details[name] for name in ("email", "password")}
         success(httpx.post(f"{dev.details['base_url']}/api/auth/login", json=credentials))
@@ -171,29 +175,22 @@ def test_taken_port_is_one_line_and_starts_nothing(data_dir: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        refused = run_cli("dev", "--port", str(port), "--data-dir", str(data_dir))
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr == (
-        f"wutang-auth: cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port\n"
-    )
+        refused = command("dev", "--port", port, "--data-dir", data_dir)
+    assert refused.error == f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port"
     assert servers_of(data_dir) == []
 
 
 def test_bad_setting_is_one_line_and_leaves_nothing(data_dir: Path) -> None:
-    refused = run_cli("dev", "--port", "0", "--data-dir", str(data_dir), WUTANG_ACCESS_TTL="canary")
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith("wutang-auth: WUTANG_ACCESS_TTL: ")
-    assert refused.stderr.count("\n") == 1
-    assert "canary" not in refused.stderr
+    refused = command("dev", "--port", "0", "--data-dir", data_dir, WUTANG_ACCESS_TTL="canary")
+    assert refused.error.startswith("WUTANG_ACCESS_TTL: ")
+    assert "canary" not in refused.error
     assert servers_of(data_dir) == []
 
 
 def test_file_in_place_of_the_data_directory_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    refused = run_cli("dev", "--port", "0", "--data-dir", str(tmp_path / "file"))
-    assert refused.returncode == 1
-    assert refused.stderr.startswith(f"wutang-auth: the data directory {tmp_path / 'file'} cannot be used")
-    assert refused.stderr.count("\n") == 1
+    refused = command("dev", "--port", "0", "--data-dir", tmp_path / "file")
+    assert refused.error.startswith(f"the data directory {tmp_path / 'file'} cannot be used")
 
 
 def test_settings_hold_and_the_database_is_its_own(data_dir: Path) -> None:

@@ -5,7 +5,7 @@ import json
 import logging
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,22 +15,15 @@ import joserfc.jwk
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from support.services import (
-    Instance,
-    add_and_log_in,
-    assert_refused,
-    bearer,
-    decode_segment,
-    log_in,
-    run_cli,
-    success,
-    token_pair,
-)
+from support.commands import run, run_apart
+from support.http import assert_refused, success
+from support.services import Instance, Start
 from support.tampering import spare_bits
+from support.tokens import bearer, decode_segment, header_of
+from support.users import add_and_log_in, log_in, token_pair
 from wutang_auth.cli import keys as keys_command
 from wutang_auth.tokens.key_ring import Algorithm, KeyRing, KeyRingError, thumbprint
 
-Start = Callable[..., Awaitable[Instance]]
 ALGORITHMS: tuple[Algorithm, ...] = ("ES256", "RS256", "HS256")
 RINGS = {alg: KeyRing.generate(alg) for alg in ALGORITHMS}
 
@@ -260,7 +253,7 @@ async def test_running_service_follows_the_file(start: Start, tmp_path: Path, mo
 
     success(await service.client.get("/api/auth/me", headers=login.headers))
     renewed = token_pair(await service.client.put("/api/auth/refresh", headers=bearer(login.refresh_token)))
-    assert decode_segment(renewed.access_token.split(".")[0])["kid"] == second.active.kid
+    assert header_of(renewed.access_token)["kid"] == second.active.kid
     success(await service.client.get("/api/auth/me", headers=renewed.headers))
 
     second.save(path)  # the old key is gone
@@ -319,54 +312,48 @@ async def test_broken_file_is_refused_loudly_and_the_old_ring_stays(
 # -- the command
 
 
-def test_keys_generate_and_list(tmp_path: Path) -> None:
+async def test_keys_generate_and_list(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
-    made = run_cli("keys", "generate", "--file", str(path))
+    made = (await run({}, "keys", "generate", "--file", path)).said
     ring = KeyRing.load(path)
-    assert (made.returncode, made.stderr) == (0, "")
-    assert made.stdout == f"wrote {path}: ES256 key {ring.active.kid} signs, another is ready to follow\n"
+    assert made == f"wrote {path}: ES256 key {ring.active.kid} signs, another is ready to follow"
 
-    listed = run_cli("keys", "list", "--json", WUTANG_KEYS_FILE=str(path))
-    assert [(row["kid"], row["alg"], row["state"]) for row in json.loads(listed.stdout)] == [
+    listed = await run({"WUTANG_KEYS_FILE": str(path)}, "keys", "list", "--json")
+    assert [(row["kid"], row["alg"], row["state"]) for row in listed.document] == [
         (key.kid, "ES256", key.state) for key in ring.keys
     ]
-    table = run_cli("keys", "list", "--file", str(path)).stdout
+    table = (await run({}, "keys", "list", "--file", path)).said
     assert [line.split()[:3] for line in table.splitlines()] == [
         ["kid", "alg", "state"],
         *([key.kid, "ES256", key.state] for key in ring.keys),
     ]
     for key in ring.keys:
-        assert key.members["d"] not in listed.stdout + table + made.stdout
+        assert key.members["d"] not in listed.stdout + table + made
 
 
-def test_keys_generate_keeps_what_is_there(tmp_path: Path) -> None:
+async def test_keys_generate_keeps_what_is_there(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     RINGS["HS256"].save(path)
-    refused = run_cli("keys", "generate", "--file", str(path))
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr == (
-        f"wutang-auth: {path} exists; --force replaces it and makes every token it signed invalid\n"
-    )
-    assert run_cli("keys", "generate", "--if-missing", "--file", str(path)).returncode == 0
+    refused = (await run({}, "keys", "generate", "--file", path)).error
+    assert refused == f"{path} exists; --force replaces it and makes every token it signed invalid"
+    assert (await run({}, "keys", "generate", "--if-missing", "--file", path)).code == 0
     assert KeyRing.load(path) == RINGS["HS256"]
-    assert run_cli("keys", "generate", "--force", "--alg", "RS256", "--file", str(path)).returncode == 0
+    assert (await run({}, "keys", "generate", "--force", "--alg", "RS256", "--file", path)).code == 0
     assert KeyRing.load(path).active.alg == "RS256"
 
 
-def test_keys_generate_knows_its_algorithms(tmp_path: Path) -> None:
+async def test_keys_generate_knows_its_algorithms(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
-    wrong = run_cli("keys", "generate", "--alg", "none", "--file", str(path))
-    assert (wrong.returncode, wrong.stdout) == (2, "")
+    wrong = await run({}, "keys", "generate", "--alg", "none", "--file", path)
+    assert (wrong.code, wrong.stdout) == (2, "")
     assert "ES256, RS256, HS256" in wrong.stderr
     assert not path.exists()
 
 
-def test_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+async def test_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    failed = run_cli("keys", "generate", "--file", str(tmp_path / "file" / "keys.json"))
-    assert failed.returncode == 1
-    assert failed.stderr.count("\n") == 1
-    assert "cannot be written" in failed.stderr
+    failed = await run({}, "keys", "generate", "--file", tmp_path / "file" / "keys.json")
+    assert "cannot be written" in failed.error
 
 
 def test_changes_at_once_all_happen(tmp_path: Path) -> None:
@@ -380,10 +367,10 @@ def test_changes_at_once_all_happen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_serve_refuses_a_bad_ring_in_one_line(tmp_path: Path, environment: dict[str, str], workers: str) -> None:
+async def test_serve_refuses_a_bad_ring_in_one_line(tmp_path: Path, environment: dict[str, str], workers: str) -> None:
     path = tmp_path / "keys.json"
     path.write_bytes(states("active", "active"))
     path.chmod(0o600)
-    refused = run_cli("serve", "--port", "0", "--workers", workers, **environment | {"WUTANG_KEYS_FILE": str(path)})
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr == f"wutang-auth: the key ring {path}: exactly one key must be active, 2 are\n"
+    environment["WUTANG_KEYS_FILE"] = str(path)
+    refused = await run_apart(environment, "serve", "--port", "0", "--workers", workers)
+    assert refused.error == f"the key ring {path}: exactly one key must be active, 2 are"

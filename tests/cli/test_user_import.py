@@ -3,14 +3,17 @@
 import csv
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support import commands
-from support.commands import Outcome, run_on_terminal
-from support.services import Instance, add_user, log_in, query, success
+from support.commands import Outcome, run, run_apart
+from support.database import change_users, delete_users, fill_users, query
+from support.http import success
+from support.services import Instance
+from support.users import add_user, log_in
 
 PASSWORD = "hunter2!"
 PHP = "$2y$10$X7AKuUHnXn3cfbdRv.9sCO4WhiNKxssYnijqeUCmvfK/UzircsD1m"
@@ -32,10 +35,10 @@ class Importer:
     async def outcome(self, content: str | bytes, *options: str, name: str = "users.csv") -> Outcome:
         path = self.directory / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return await commands.run(self.environment, "users", "import", path, *options)
+        return await run(self.environment, "users", "import", path, *options)
 
     async def export(self, *arguments: object) -> Outcome:
-        return await commands.run(self.environment, "users", "export", *arguments)
+        return await run(self.environment, "users", "export", *arguments)
 
     def rejects(self, name: str = "users.csv.rejects.csv", *, delimiter: str = ",") -> list[dict[str, str]]:
         content = (self.directory / name).read_bytes().decode()
@@ -114,7 +117,7 @@ async def test_running_it_again_changes_nothing(importer: Importer, service: Ins
     assert await users(service) == before
     # also when the users went on: another hash, another name
     await log_in(service.client, "ada@shop.example", PASSWORD)
-    await query(service.settings, "UPDATE users SET name = 'Ada', scopes = '{a}', disabled_at = now() WHERE id = 5")
+    await change_users(service.settings, user_id=5, name="Ada", scopes=["a"], disabled_at=datetime.now(UTC))
     before = await users(service)
     await importer(content)
     assert await users(service) == before
@@ -326,7 +329,7 @@ async def test_file_without_its_columns_is_refused(importer: Importer, content: 
 
 async def test_what_cannot_be_read_or_written_is_said(importer: Importer, service: Instance) -> None:
     missing = importer.directory / "missing.csv"
-    error = (await commands.run(importer.environment, "users", "import", missing)).error
+    error = (await run(importer.environment, "users", "import", missing)).error
     assert error == f"{missing} cannot be read: No such file or directory"
     content = f"email,password_hash\nada@shop.example,{PHP}\nbob,{PHP}\n"
     nowhere = importer.directory / "nowhere" / "rejects.csv"
@@ -343,7 +346,7 @@ async def test_what_cannot_be_read_or_written_is_said(importer: Importer, servic
 async def test_standard_input_and_output_do(importer: Importer) -> None:
     content = f"email,password_hash\nada@shop.example,{PHP}\nbob,{PHP}\n"
     rejects = importer.directory / "bad.csv"
-    outcome = await commands.run(
+    outcome = await run(
         importer.environment, "users", "import", "-", "--format", "csv", "--rejects", rejects, stdin=content.encode()
     )
     assert outcome.said == f"created 1 of 2 users; 0 were there, 1 rejected, see {rejects}"
@@ -362,7 +365,8 @@ async def test_exported_users_are_the_same_after_an_import(importer: Importer, s
             service.settings, f"user{number}@shop.example", name=name.strip(), scopes=["a", "b:c"][: number % 3],
             disabled=number == 3,
         )  # fmt: skip
-    await query(service.settings, "UPDATE users SET email_verified_at = '2020-01-02 03:04:05.678901+05' WHERE id = 2")
+    verified_at = datetime.fromisoformat("2020-01-02T03:04:05.678901+05:00")
+    await change_users(service.settings, user_id=2, email_verified_at=verified_at)
     await query(service.settings, "UPDATE users SET id = id + 100 WHERE id > 4")
     before = await users(service)
     path = importer.directory / f"exported.{form}"
@@ -370,7 +374,7 @@ async def test_exported_users_are_the_same_after_an_import(importer: Importer, s
     assert path.stat().st_mode & 0o777 == 0o600
     assert (await importer.export(path)).error == f"{path} exists; --force replaces it"
     await importer.export(path, "--force")
-    await query(service.settings, "DELETE FROM users")
+    await delete_users(service.settings)
     imported = await importer(path.read_bytes(), name=f"again.{form}")
     assert imported == counts(7, 7) | {"rejects": None, "ignored_columns": []}
     after = await users(service)
@@ -381,11 +385,7 @@ async def test_exported_users_are_the_same_after_an_import(importer: Importer, s
 
 
 async def test_more_users_than_a_page_are_exported_each_once(importer: Importer, service: Instance) -> None:
-    await query(
-        service.settings,
-        "INSERT INTO users (email, canonical_email, password_hash)"
-        " SELECT n || '@x.example', n || '@x.example', '' FROM generate_series(1, 2345) n",
-    )
+    await fill_users(service.settings, 2345)
     exported = [json.loads(line)["id"] for line in (await importer.export()).said.splitlines()]
     assert exported == list(range(1, 2346))
 
@@ -407,8 +407,7 @@ async def test_ten_thousand_rows_are_imported_and_again_change_nothing(importer:
 async def test_terminal_shows_a_progress_bar(importer: Importer) -> None:
     path = importer.directory / "users.csv"
     path.write_text("email,password_hash\n" + "".join(f"u{n}@shop.example,{PHP}\n" for n in range(20_000)))
-    code, screen = await run_on_terminal(importer.environment, "users", "import", path)
-    assert code == 0, screen
+    screen = (await run_apart(importer.environment, "users", "import", path, answers={})).said
     assert "reading" in screen
     assert "━" in screen
     assert "created 20,000 of 20,000 users; 0 were there, 0 rejected" in screen

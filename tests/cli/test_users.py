@@ -3,24 +3,17 @@
 import asyncio
 import json
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 import pytest
 
-from support import commands
-from support.commands import Outcome, run_on_terminal
-from support.services import (
-    Instance,
-    add_and_log_in,
-    add_user,
-    assert_refused,
-    log_in,
-    query,
-    success,
-)
+from support.commands import PROGRAM, Outcome, run, run_apart
+from support.database import change_users, expire_sessions, fill_users, query
+from support.http import assert_refused, success
+from support.services import Instance
+from support.users import add_and_log_in, add_user, log_in
 from wutang_auth.database import Database
 from wutang_auth.repository import UserRepository
 
@@ -35,7 +28,7 @@ class Shell:
 
     async def __call__(self, line: str, *, stdin: str | bytes = b"") -> Outcome:
         content = stdin.encode() if isinstance(stdin, str) else stdin
-        return await commands.run(self.environment, *line.split(), stdin=content)
+        return await run(self.environment, *line.split(), stdin=content)
 
 
 @pytest.fixture
@@ -76,11 +69,7 @@ async def test_users_are_shown_as_a_table(shell: Shell) -> None:
 
 
 async def test_a_thousand_users_are_listed_each_once(shell: Shell, service: Instance) -> None:
-    await query(
-        service.settings,
-        "INSERT INTO users (email, canonical_email, password_hash)"
-        " SELECT n || '@x.example', n || '@x.example', '' FROM generate_series(1, 1234) n",
-    )
+    await fill_users(service.settings, 1234)
     ids = [user["id"] for user in (await shell("users list --json")).document]
     assert ids == list(range(1, 1235))
     assert [int(line.split()[0]) for line in (await shell("users list")).said.split("\n")[1:]] == ids
@@ -88,7 +77,7 @@ async def test_a_thousand_users_are_listed_each_once(shell: Shell, service: Inst
 
 async def test_control_characters_do_not_reach_the_terminal(shell: Shell, service: Instance) -> None:
     user = await add_user(service.settings, name="\x1b[2Jname")
-    await query(service.settings, "UPDATE users SET email = $1 WHERE id = $2", "\x1b]0;x\x07@wutang.example", user.id)
+    await change_users(service.settings, user_id=user.id, email="\x1b]0;x\x07@wutang.example")
     assert "\x1b" not in (await shell("users list")).said
 
 
@@ -115,7 +104,7 @@ async def test_set_password_ends_the_sessions(shell: Shell, service: Instance) -
 async def test_password_rules_hold_for_operators(shell: Shell, password: str | bytes, said: str) -> None:
     command = ["users", "create", "grace@wutang.example", "--name", "Grace Hopper", "--password-stdin"]
     stdin = password if isinstance(password, bytes) else password.encode()
-    assert said in (await commands.run(shell.environment, *command, stdin=stdin)).error
+    assert said in (await run(shell.environment, *command, stdin=stdin)).error
     assert (await shell("users list --json")).document == []
 
 
@@ -172,16 +161,12 @@ async def test_delete_asks_or_is_told_not_to(shell: Shell, service: Instance) ->
     error = (await shell("users delete ada@wutang.example")).error
     assert error == "no terminal to ask at; --yes does it without asking"
     success(await service.client.get("/api/auth/me", headers=ada.headers))
-    code, screen = await run_on_terminal(
-        shell.environment, "users", "delete", "ada@wutang.example", answers={"[y/N]": "n"}
-    )
-    assert code == 1
-    assert f"Delete user {ada.user_id}, ada@wutang.example, for ever?" in screen
+    denied = await run_apart(shell.environment, "users", "delete", "ada@wutang.example", answers={"[y/N]": "n"})
+    assert denied.code == 1
+    assert f"Delete user {ada.user_id}, ada@wutang.example, for ever?" in denied.stdout
     success(await service.client.get("/api/auth/me", headers=ada.headers))
-    code, screen = await run_on_terminal(
-        shell.environment, "users", "delete", "ada@wutang.example", answers={"[y/N]": "y"}
-    )
-    assert (code, screen.count("deleted user")) == (0, 1)
+    done = await run_apart(shell.environment, "users", "delete", "ada@wutang.example", answers={"[y/N]": "y"})
+    assert done.said.count("deleted user") == 1
     assert_refused(await service.client.get("/api/auth/me", headers=ada.headers), 401, 40001)
     await add_user(service.settings)
     assert (await shell("users delete ada@wutang.example --yes")).said == "deleted user 2, ada@wutang.example"
@@ -191,11 +176,8 @@ async def test_password_is_asked_for_twice_and_not_shown(shell: Shell, service: 
     assert (await shell("users create grace@wutang.example")).error == (
         "no terminal to ask for the password at; give it by --password-stdin"
     )
-    code, screen = await run_on_terminal(
-        shell.environment, "users", "create", "grace@wutang.example",
-        answers={"Password: ": NEW_PASSWORD, "Repeat for confirmation: ": NEW_PASSWORD},
-    )  # fmt: skip
-    assert code == 0, screen
+    answers = {"Password: ": NEW_PASSWORD, "Repeat for confirmation: ": NEW_PASSWORD}
+    screen = (await run_apart(shell.environment, "users", "create", "grace@wutang.example", answers=answers)).said
     assert "created user 1" in screen
     assert NEW_PASSWORD not in screen
     await log_in(service.client, "grace@wutang.example", NEW_PASSWORD)
@@ -223,7 +205,7 @@ async def test_taken_email_and_bad_values_are_errors_of_one_line(shell: Shell) -
     assert (await create(shell, "GRACE@wutang.example")).error == "another user has this e-mail"
     assert "a scope begins with" in (await create(shell, "a@wutang.example", "--scope Users")).error
     long_name = ["users", "create", "a@wutang.example", "--name", "x" * 256, "--password-stdin"]
-    assert "one line of at most 255" in (await commands.run(shell.environment, *long_name)).error
+    assert "one line of at most 255" in (await run(shell.environment, *long_name)).error
 
 
 @pytest.mark.parametrize(
@@ -251,12 +233,9 @@ async def test_sessions_are_listed_and_revoked(shell: Shell, service: Instance) 
 
 
 async def test_prune_deletes_dead_sessions_only(shell: Shell, service: Instance) -> None:
-    await add_and_log_in(service)
+    dead = await add_and_log_in(service)
     live = await log_in(service.client)
-    await query(
-        service.settings,
-        "UPDATE sessions SET expires_at = now() WHERE id = (SELECT id FROM sessions ORDER BY created_at LIMIT 1)",
-    )
+    await expire_sessions(service.settings, dead.session_id)
     assert (await shell("sessions prune")).said == "pruned 1 dead session"
     assert (await shell("sessions prune --json")).document == {"pruned": 0}
     success(await service.client.get("/api/auth/me", headers=live.headers))
@@ -281,23 +260,18 @@ async def test_schema_that_is_behind_is_said(environment: dict[str, str], servic
 
 
 async def test_commands_write_the_audit_trail_where_the_service_does(environment: dict[str, str]) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "from wutang_auth.cli import main; main()",
-        "users", "create", "grace@wutang.example", "--password-stdin",
-        env=environment | {"WUTANG_LOG_FORMAT": "json"},
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    stdout, stderr = await process.communicate(NEW_PASSWORD.encode())
-    assert stdout == b"created user 1, grace@wutang.example\n"
-    assert json.loads(stderr)["event"] == "user_created"
+    environment["WUTANG_LOG_FORMAT"] = "json"
+    command = ["users", "create", "grace@wutang.example", "--password-stdin"]
+    created = await run_apart(environment, *command, stdin=NEW_PASSWORD.encode())
+    assert created.stdout == "created user 1, grace@wutang.example\n"
+    assert json.loads(created.stderr)["event"] == "user_created"
 
 
 async def test_commands_work_on_the_data_of_dev_running_or_not(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WUTANG_")}
     data_dir = tmp_path / "data"
-    program = [sys.executable, "-c", "from wutang_auth.cli import main; main()"]
     dev = await asyncio.create_subprocess_exec(
-        *program, "dev", "--port", "0", "--data-dir", data_dir, env=environment,
+        *PROGRAM, "dev", "--port", "0", "--data-dir", data_dir, env=environment,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -306,18 +280,12 @@ async def test_commands_work_on_the_data_of_dev_running_or_not(tmp_path: Path) -
                 await asyncio.sleep(0.05)
         base_url = json.loads((data_dir / "dev.json").read_text())["base_url"]
         command = ["users", "create", "grace@wutang.example", "--password-stdin", "--data-dir", str(data_dir)]
-        while_running = await asyncio.create_subprocess_exec(
-            *program, *command, env=environment, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-        )
-        said, _ = await while_running.communicate(NEW_PASSWORD.encode())
-        assert said == b"created user 2, grace@wutang.example\n"
+        while_running = await run_apart({}, *command, stdin=NEW_PASSWORD.encode())
+        assert while_running.stdout == "created user 2, grace@wutang.example\n"
         async with httpx.AsyncClient(base_url=base_url, transport=httpx.AsyncHTTPTransport(retries=20)) as client:
             await log_in(client, "grace@wutang.example", NEW_PASSWORD)
     finally:
         dev.terminate()
         await asyncio.wait_for(dev.wait(), 30)
-    alone = await asyncio.create_subprocess_exec(
-        *program, "users", "list", "--json", "--data-dir", data_dir, env=environment, stdout=asyncio.subprocess.PIPE
-    )
-    listed, _ = await alone.communicate()
-    assert [user["email"] for user in json.loads(listed)] == ["demo@wutang.example", "grace@wutang.example"]
+    alone = await run_apart({}, "users", "list", "--json", "--data-dir", data_dir)
+    assert [user["email"] for user in json.loads(alone.stdout)] == ["demo@wutang.example", "grace@wutang.example"]

@@ -2,29 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from uuid import uuid4
 
-import asyncpg
 import httpx
 import pytest
 from pydantic import SecretStr
 
-from support.services import (
-    PASSWORD,
-    Instance,
-    Login,
-    add_and_log_in,
-    add_user,
-    administer,
-    assert_refused,
-    bearer,
+from support.database import (
+    cut_connections,
+    locked_sessions,
     query,
-    success,
+    read_only,
+    set_revision,
     temporary_database,
-    token_pair,
+    unreachable,
 )
+from support.http import assert_refused, success
+from support.services import Instance, Start
+from support.tokens import bearer
+from support.users import PASSWORD, Login, add_and_log_in, add_user, token_pair
 from wutang_auth.database import Database, Statement, migrations
 from wutang_auth.errors import DatabaseUnavailable, EmailTaken
 from wutang_auth.repository import UserRepository, sql
@@ -32,11 +29,7 @@ from wutang_auth.settings import Settings
 from wutang_auth.tokens.access import Tokens
 from wutang_auth.tokens.key_ring import KeyRing
 
-Start = Callable[..., Awaitable[Instance]]
 NOW = Statement("SELECT now()")
-TERMINATE = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'wutang-auth' AND datname = "
-)
 
 
 async def every_flow(instance: Instance, login: Login) -> list[httpx.Response]:
@@ -69,18 +62,6 @@ def genuine(settings: Settings) -> Login:
         user_id=1, session_id=uuid4(), generation=0, scopes=[], session_lifetime=1000
     )
     return Login(pair.access_token, pair.refresh_token)
-
-
-@asynccontextmanager
-async def locked_sessions(settings: Settings) -> AsyncIterator[None]:
-    """Someone else holds the rows."""
-    connection = await asyncpg.connect(settings.database_url.get_secret_value())
-    try:
-        async with connection.transaction():
-            await connection.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
-            yield
-    finally:
-        await connection.close()
 
 
 # -- time limits
@@ -188,7 +169,7 @@ async def test_lost_connections_cost_at_most_one_answer_each(service: Instance) 
     login = await add_and_log_in(service)
     await asyncio.gather(*(service.client.get("/api/auth/me", headers=login.headers) for _ in range(32)))
     for _ in range(3):
-        await query(service.settings, TERMINATE + "current_database()")
+        await cut_connections(service.settings)
         await asyncio.sleep(0.05)
         answers = [await service.client.get("/api/auth/me", headers=login.headers) for _ in range(40)]
         assert {answer.status_code for answer in answers} <= {200, 503}
@@ -208,7 +189,7 @@ async def test_connections_lost_under_load_are_never_401_or_500(service: Instanc
     tasks = [asyncio.create_task(load()) for _ in range(16)]
     for _ in range(5):
         await asyncio.sleep(0.1)
-        await query(service.settings, TERMINATE + "current_database()")
+        await cut_connections(service.settings)
     await asyncio.sleep(0.1)
     done = True
     await asyncio.gather(*tasks)
@@ -219,13 +200,10 @@ async def test_connections_lost_under_load_are_never_401_or_500(service: Instanc
 
 async def test_database_that_was_gone_comes_back_without_a_restart(service: Instance) -> None:
     login = await add_and_log_in(service)
-    name = service.settings.database_url.get_secret_value().partition("?")[0].rpartition("/")[2]
-    await administer(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    await administer(TERMINATE + f"'{name}'")
-    for response in await every_flow(service, login):
-        assert_unavailable(response)
-    assert await ready(service) == (503, "database unavailable")
-    await administer(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    async with unreachable(service.settings):
+        for response in await every_flow(service, login):
+            assert_unavailable(response)
+        assert await ready(service) == (503, "database unavailable")
     success(await service.client.get("/api/auth/me", headers=login.headers))
     assert await ready(service) == (200, None)
 
@@ -235,14 +213,12 @@ async def test_cost_of_stored_hashes_is_learnt_as_soon_as_the_database_is_there(
 ) -> None:
     """Otherwise the first refusals would tell apart accounts whose hash is from another system."""
     await add_user(settings)
-    name = settings.database_url.get_secret_value().partition("?")[0].rpartition("/")[2]
-    await administer(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    passwords = (await start()).app.state.services.passwords
-    await asyncio.sleep(0.2)
-    assert passwords._max_cpu_seconds == 0
-    await administer(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    async with unreachable(settings):
+        passwords = (await start()).app.state.services.passwords
+        await asyncio.sleep(0.2)
+        assert passwords.refusal_seconds == 0
     deadline = time.monotonic() + 20
-    while passwords._max_cpu_seconds == 0:
+    while passwords.refusal_seconds == 0:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
 
@@ -250,14 +226,11 @@ async def test_cost_of_stored_hashes_is_learnt_as_soon_as_the_database_is_there(
 async def test_read_only_server_is_503_and_left_by_itself(service: Instance) -> None:
     """For reads too: a primary that was demoted does not know of the log-outs on the new one."""
     login = await add_and_log_in(service)
-    name = service.settings.database_url.get_secret_value().partition("?")[0].rpartition("/")[2]
-    await administer(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-    await administer(TERMINATE + f"'{name}'")
-    await service.client.get("/api/auth/me", headers=login.headers)
-    assert_unavailable(await service.client.put("/api/auth/refresh", headers=bearer(login.refresh_token)))
-    assert_unavailable(await service.client.delete("/api/auth/logout", headers=login.headers))
-    assert_unavailable(await service.client.get("/api/auth/me", headers=login.headers))
-    await administer(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    async with read_only(service.settings):
+        await service.client.get("/api/auth/me", headers=login.headers)
+        assert_unavailable(await service.client.put("/api/auth/refresh", headers=bearer(login.refresh_token)))
+        assert_unavailable(await service.client.delete("/api/auth/logout", headers=login.headers))
+        assert_unavailable(await service.client.get("/api/auth/me", headers=login.headers))
     newest = token_pair(await service.client.put("/api/auth/refresh", headers=bearer(login.refresh_token)))
     success(await service.client.delete("/api/auth/logout", headers=newest.headers))
 
@@ -279,7 +252,7 @@ async def test_database_without_schema_is_not_ready_until_migrated(start: Start)
 @pytest.mark.parametrize("revision", ["0001", "0000"])
 async def test_stale_schema_is_not_ready(service: Instance, revision: str) -> None:
     assert await ready(service) == (200, None)
-    await query(service.settings, "UPDATE alembic_version SET version_num = $1", revision)
+    await set_revision(service.settings, revision)
     assert await ready(service) == (503, "schema behind: run `wutang-auth migrate`")
     await query(service.settings, "DELETE FROM alembic_version")
     assert (await ready(service))[0] == 503

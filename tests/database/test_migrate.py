@@ -11,19 +11,18 @@ import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 
-from support.services import add_user, environment_of, query, run_cli
+from support.commands import Outcome, run, run_apart
+from support.database import query, revision_of, set_revision, table_names, user_ids
+from support.services import environment_of
+from support.users import add_user
 from wutang_auth import repository
 from wutang_auth.database import migrations
 
 CHECKOUT = Path(__file__).parents[2]
 
 
-def migrate(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run_cli("migrate", *arguments, WUTANG_DATABASE_URL=url)
-
-
-async def revision(url: str) -> list[str]:
-    return [row[0] for row in await query(url, "SELECT version_num FROM alembic_version")]
+async def migrate(url: str, *arguments: str) -> Outcome:
+    return await run({"WUTANG_DATABASE_URL": url}, "migrate", *arguments)
 
 
 async def test_tables_of_the_code_are_those_of_the_migrations(database_url: str) -> None:
@@ -32,18 +31,13 @@ async def test_tables_of_the_code_are_those_of_the_migrations(database_url: str)
 
 
 async def test_migrate_brings_an_empty_database_to_head(empty_database_url: str) -> None:
-    behind = migrate(empty_database_url, "--check")
-    assert (behind.returncode, behind.stdout) == (1, "")
-    assert behind.stderr == (
-        f"wutang-auth: the schema is behind (empty, not {repository.REVISION}); run `wutang-auth migrate`\n"
-    )
-    done = migrate(empty_database_url)
-    assert (done.returncode, done.stdout) == (0, f"migrated the schema from empty to {repository.REVISION}\n")
-    assert await revision(empty_database_url) == [repository.REVISION]
-    again = migrate(empty_database_url)
-    assert (again.returncode, again.stdout) == (0, f"the schema is at head ({repository.REVISION})\n")
-    checked = migrate(empty_database_url, "--check")
-    assert (checked.returncode, checked.stdout) == (0, f"the schema is at head ({repository.REVISION})\n")
+    behind = (await migrate(empty_database_url, "--check")).error
+    assert behind == f"the schema is behind (empty, not {repository.REVISION}); run `wutang-auth migrate`"
+    done = (await migrate(empty_database_url)).said
+    assert done == f"migrated the schema from empty to {repository.REVISION}"
+    assert await revision_of(empty_database_url) == [repository.REVISION]
+    for arguments in ((), ("--check",)):
+        assert (await migrate(empty_database_url, *arguments)).said == f"the schema is at head ({repository.REVISION})"
 
 
 async def test_migrate_goes_on_from_each_revision(empty_database_url: str) -> None:
@@ -54,68 +48,56 @@ async def test_migrate_goes_on_from_each_revision(empty_database_url: str) -> No
     user = await add_user(empty_database_url)
     for step in revisions[1:]:
         await asyncio.to_thread(command.upgrade, configuration, step)
-        assert await revision(empty_database_url) == [step]
-    assert [row["id"] for row in await query(empty_database_url, "SELECT id FROM users")] == [user.id]
+        assert await revision_of(empty_database_url) == [step]
+    assert await user_ids(empty_database_url) == {user.id}
     await asyncio.to_thread(command.check, configuration)
 
 
 async def test_every_migration_can_be_taken_back(database_url: str) -> None:
     await asyncio.to_thread(command.downgrade, migrations.config(database_url), "base")
-    tables = await query(database_url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    assert [row[0] for row in tables] == ["alembic_version"]
+    assert await table_names(database_url) == ["alembic_version"]
     await asyncio.to_thread(migrations.upgrade, database_url)
     await asyncio.to_thread(command.check, migrations.config(database_url))
 
 
 async def test_migrations_at_once_happen_once(empty_database_url: str) -> None:
     """As when every replica of a deployment migrates at its start."""
-    done = await asyncio.gather(*(asyncio.to_thread(migrate, empty_database_url) for _ in range(3)))
-    assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 3
-    assert await revision(empty_database_url) == [repository.REVISION]
+    environment = {"WUTANG_DATABASE_URL": empty_database_url}
+    done = await asyncio.gather(*(run_apart(environment, "migrate") for _ in range(3)))
+    assert [(one.code, one.stderr) for one in done] == [(0, "")] * 3
+    assert await revision_of(empty_database_url) == [repository.REVISION]
 
 
 async def test_migration_that_fails_leaves_the_schema_as_it_was(empty_database_url: str) -> None:
     await query(empty_database_url, "CREATE TABLE sessions (id int)")
-    failed = migrate(empty_database_url)
-    assert (failed.returncode, failed.stdout) == (1, "")
-    assert failed.stderr.startswith("wutang-auth: ")
-    assert failed.stderr.count("\n") == 1
-    tables = await query(empty_database_url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    assert [row[0] for row in tables] == ["sessions"]
+    assert (await migrate(empty_database_url)).error
+    assert await table_names(empty_database_url) == ["sessions"]
 
 
 async def test_database_of_a_newer_version_is_one_line(database_url: str) -> None:
-    await query(database_url, "UPDATE alembic_version SET version_num = '9999'")
+    await set_revision(database_url, "9999")
     for arguments in ((), ("--check",)):
-        refused = migrate(database_url, *arguments)
-        assert (refused.returncode, refused.stdout) == (1, "")
-        assert refused.stderr == (
-            "wutang-auth: the schema is at 9999, which this version does not know; use the version that made it\n"
-        )
+        refused = (await migrate(database_url, *arguments)).error
+        assert refused == "the schema is at 9999, which this version does not know; use the version that made it"
 
 
 @pytest.mark.parametrize(
     "url",
     ["postgresql://u:canary@127.0.0.1:1/d", "postgresql://u:canary@nowhere.invalid/d", "postgresql://u:canary@h:x/d"],
 )
-def test_unreachable_database_is_one_line_without_the_password(url: str) -> None:
-    failed = migrate(url)
-    assert (failed.returncode, failed.stdout) == (1, "")
-    assert failed.stderr.count("\n") == 1
-    assert "canary" not in failed.stderr
+async def test_unreachable_database_is_one_line_without_the_password(url: str) -> None:
+    assert "canary" not in (await migrate(url)).error
 
 
-def test_neither_database_nor_data_directory_is_one_line(tmp_path: Path) -> None:
-    failed = run_cli("migrate", "--data-dir", str(tmp_path / "none"))
-    assert (failed.returncode, failed.stdout) == (1, "")
-    assert failed.stderr.startswith("wutang-auth: WUTANG_DATABASE_URL is not set and there is no ")
-    assert failed.stderr.count("\n") == 1
+async def test_neither_database_nor_data_directory_is_one_line(tmp_path: Path) -> None:
+    failed = await run({}, "migrate", "--data-dir", tmp_path / "none")
+    assert failed.error.startswith("WUTANG_DATABASE_URL is not set and there is no ")
 
 
 async def test_alembic_works_by_itself_in_a_checkout(empty_database_url: str) -> None:
     for arguments in (["upgrade", "head"], ["check"]):
-        run(CHECKOUT, empty_database_url, "-m", "alembic", *arguments)
-    assert await revision(empty_database_url) == [repository.REVISION]
+        run_python(CHECKOUT, empty_database_url, "-m", "alembic", *arguments)
+    assert await revision_of(empty_database_url) == [repository.REVISION]
 
 
 async def test_wheel_brings_its_migrations_along(empty_database_url: str, tmp_path: Path) -> None:
@@ -126,21 +108,21 @@ async def test_wheel_brings_its_migrations_along(empty_database_url: str, tmp_pa
     assert not [name for name in names if "__pycache__" in name or name.startswith(("tests", "."))]
 
     program = f"import sys; sys.path.insert(0, {str(installed)!r}); from wutang_auth.cli import main; main()"
-    said = run(tmp_path, empty_database_url, "-c", program, "migrate")
+    said = run_python(tmp_path, empty_database_url, "-c", program, "migrate")
     assert said == f"migrated the schema from empty to {repository.REVISION}\n"
-    assert await revision(empty_database_url) == [repository.REVISION]
+    assert await revision_of(empty_database_url) == [repository.REVISION]
 
 
 def unpacked_wheel(directory: Path) -> Path:
     """The project as it is installed."""
-    run(CHECKOUT, "postgresql://", "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory))
+    run_python(CHECKOUT, "postgresql://", "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory))
     [wheel] = directory.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(directory / "installed")
     return directory / "installed"
 
 
-def run(directory: Path, url: str, *arguments: str) -> str:
+def run_python(directory: Path, url: str, *arguments: str) -> str:
     """What a program in Python says that must succeed."""
     environment = environment_of(url, Path("none")) | {"PYTHONPATH": ""}
     done = subprocess.run(

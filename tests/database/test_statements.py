@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, literal, select
 from sqlmodel import col
 
 import wutang_auth
-from support.services import add_user
+from support.users import add_user
 from wutang_auth.database import Database, Statement
 from wutang_auth.models import User
 from wutang_auth.repository import sql

@@ -11,7 +11,8 @@ from typing import Any, Self
 from uuid import uuid4
 
 from faults.history import Kind, Operation, Outcome
-from support.services import PASSWORD, Forge, decode_segment
+from support.tokens import Forge, claims_of
+from support.users import PASSWORD
 
 _PATIENCE = 10.0  # seconds: more than the service may take in any fault
 _PAUSE = 0.02
@@ -133,7 +134,7 @@ class _Pair:
     @classmethod
     def of(cls, answer: Answer) -> "_Pair":
         data = answer.document["data"]
-        claims = decode_segment(data["access_token"].split(".")[1])
+        claims = claims_of(data["access_token"])
         return cls(claims["sid"], claims["gen"], data["access_token"], data["refresh_token"])
 
 

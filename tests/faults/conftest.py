@@ -15,7 +15,7 @@ from faults.clients import Load
 from faults.cluster import Server, memory
 from faults.history import judge
 from faults.stage import EMAILS, GRACE, Report, SetStage, Stage, staged
-from support.services import add_user
+from support.users import add_user
 from wutang_auth.database import migrations
 
 _ROW = "fault"

@@ -13,7 +13,8 @@ from pathlib import Path
 from faults.clients import Connection, Load, Lost, Refused
 from faults.cluster import Server, free_port
 from faults.proxy import Proxy
-from support.services import Forge, Process, serving
+from support.services import Process, serving
+from support.tokens import Forge
 from wutang_auth.tokens.key_ring import KeyRing
 
 EMAILS = [f"visitor{number}@wutang.example" for number in range(6)]

@@ -8,7 +8,7 @@ import pytest
 
 from faults.clients import Connection
 from faults.stage import EMAILS, GONE_WITHIN, WITHIN, Report, SetStage, Stage
-from support.services import PASSWORD
+from support.users import PASSWORD
 from wutang_auth.service.throttle import _keys
 from wutang_auth.tokens.key_ring import KeyRing
 

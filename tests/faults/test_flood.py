@@ -15,7 +15,7 @@ import pytest
 
 from faults.clients import Connection
 from faults.stage import EMAILS, SetStage, Stage
-from support.services import PASSWORD
+from support.users import PASSWORD
 
 pytestmark = pytest.mark.long
 

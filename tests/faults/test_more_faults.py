@@ -15,7 +15,7 @@ from faults.clients import Connection
 from faults.proxy import Proxy
 from faults.stage import EMAILS, GONE_WITHIN, WITHIN, Report, SetStage
 from faults.test_faults import break_key_file, rotate
-from support.services import PASSWORD
+from support.users import PASSWORD
 
 pytestmark = pytest.mark.long
 

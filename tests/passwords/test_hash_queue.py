@@ -3,7 +3,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from support.services import Instance, add_user, assert_refused, log_in
+from support.http import assert_refused
+from support.services import Instance
+from support.users import add_user, log_in
 from wutang_auth.context import RequestContext, request_context
 from wutang_auth.errors import Overloaded
 from wutang_auth.passwords.workers import Passwords

@@ -2,18 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 from passlib.hash import argon2, bcrypt
 
-from support.services import Instance, add_user, assert_refused, log_in, query, success
+from support.database import (
+    count_sessions,
+    delete_users,
+    disable_behind_the_back,
+    forget_attempts,
+    store_hash,
+    stored_hash,
+)
+from support.http import assert_refused, success
+from support.services import Instance, Start
+from support.users import add_user, log_in
 from wutang_auth.passwords.hashing import is_usable
 from wutang_auth.passwords.workers import Passwords
-
-Start = Callable[..., Awaitable[Instance]]
 
 OURS = "$argon2id$v=19$m=19456,t=2,p=1$"
 EMAIL = "ada@wutang.example"
@@ -33,11 +40,6 @@ def bcrypt_hash(password: str, ident: str, rounds: int = 4) -> str:
 
 async def post_login(instance: Instance, password: str) -> httpx.Response:
     return await instance.client.post("/api/auth/login", json={"email": EMAIL, "password": password})
-
-
-async def stored_hash(instance: Instance) -> str:
-    [[stored]] = await query(instance.settings, "SELECT password_hash FROM users")
-    return str(stored)
 
 
 FORMS = {
@@ -60,13 +62,13 @@ async def test_login_verifies_and_upgrades(service: Instance, form: str) -> None
     old = FORMS[form]
     await add_user(service.settings, password_hash=old)
     assert_refused(await post_login(service, "hunter2"), 401, 10003)
-    assert await stored_hash(service) == old
+    assert await stored_hash(service.settings) == old
     await log_in(service.client, password="hunter2!")
-    upgraded = await stored_hash(service)
+    upgraded = await stored_hash(service.settings)
     assert upgraded.startswith(OURS)
     await log_in(service.client, password="hunter2!")
     assert_refused(await post_login(service, "hunter2"), 401, 10003)
-    assert await stored_hash(service) == upgraded
+    assert await stored_hash(service.settings) == upgraded
 
 
 async def test_upgrade_is_no_change_of_the_user(service: Instance) -> None:
@@ -79,7 +81,7 @@ async def test_upgrade_is_no_change_of_the_user(service: Instance) -> None:
 async def test_disabled_user_s_hash_is_left_alone(service: Instance) -> None:
     await add_user(service.settings, password_hash=FORMS["$2b$"], disabled=True)
     assert_refused(await post_login(service, "hunter2!"), 401, 10003)
-    assert await stored_hash(service) == FORMS["$2b$"]
+    assert await stored_hash(service.settings) == FORMS["$2b$"]
 
 
 @pytest.mark.parametrize("length", [71, 72, 73, 200])
@@ -101,8 +103,8 @@ async def test_many_logins_at_once_upgrade_once_and_all_succeed(start: Start) ->
         login = success(answer)
         headers = {"Authorization": f"Bearer {login['access_token']}"}
         success(await instances[0].client.get("/api/auth/me", headers=headers))
-    assert (await stored_hash(instances[0])).startswith(OURS)
-    assert await query(instances[0].settings, "SELECT count(*) FROM sessions") == [(8,)]
+    assert (await stored_hash(instances[0].settings)).startswith(OURS)
+    assert await count_sessions(instances[0].settings) == 8
 
 
 class Paused:
@@ -129,26 +131,26 @@ async def test_password_changed_between_look_and_upgrade_is_not_overwritten(star
     login = asyncio.create_task(post_login(one, "hunter2!"))
     await asyncio.wait_for(paused.verified.wait(), 5)
     changed = argon2_hash("quite another password", memory_cost=19456, time_cost=2)
-    await query(other.settings, "UPDATE users SET password_hash = $1 WHERE id = $2", changed, user.id)
+    await store_hash(other.settings, changed, user_id=user.id)
     paused.go_on.set()
     assert_refused(await login, 401, 10003)
-    assert await stored_hash(one) == changed
-    assert await query(one.settings, "SELECT count(*) FROM sessions") == [(0,)]
+    assert await stored_hash(one.settings) == changed
+    assert await count_sessions(one.settings) == 0
     success(await post_login(other, "quite another password"))
 
 
 async def test_user_disabled_or_deleted_between_look_and_login_gets_no_session(start: Start) -> None:
     one = await start()
-    for statement in ("UPDATE users SET disabled_at = now()", "DELETE FROM users"):
-        await query(one.settings, "DELETE FROM users")
+    for happen in (disable_behind_the_back, delete_users):
+        await delete_users(one.settings)
         await add_user(one.settings, password_hash=FORMS["$2b$"])
         paused = Paused(one)
         login = asyncio.create_task(post_login(one, "hunter2!"))
         await asyncio.wait_for(paused.verified.wait(), 5)
-        await query(one.settings, statement)
+        await happen(one.settings)
         paused.go_on.set()
         assert_refused(await login, 401, 10003)
-        assert await query(one.settings, "SELECT count(*) FROM sessions") == [(0,)]
+        assert await count_sessions(one.settings) == 0
 
 
 async def test_hash_upgraded_between_look_and_login_lets_in(start: Start) -> None:
@@ -158,10 +160,10 @@ async def test_hash_upgraded_between_look_and_login_lets_in(start: Start) -> Non
     login = asyncio.create_task(post_login(one, "hunter2!"))
     await asyncio.wait_for(paused.verified.wait(), 5)
     success(await post_login(other, "hunter2!"))
-    upgraded = await stored_hash(one)
+    upgraded = await stored_hash(one.settings)
     paused.go_on.set()
     success(await login)
-    assert await stored_hash(one) == upgraded
+    assert await stored_hash(one.settings) == upgraded
 
 
 UNUSABLE = [
@@ -191,8 +193,8 @@ async def test_hash_of_unknown_form_or_absurd_cost_is_refused_in_good_time(
 ) -> None:
     await add_user(service.settings)
     for unusable in UNUSABLE:
-        await query(service.settings, "DELETE FROM attempts")
-        await query(service.settings, "UPDATE users SET password_hash = $1", unusable)
+        await forget_attempts(service.settings)
+        await store_hash(service.settings, unusable)
         assert not is_usable(unusable)
         async with asyncio.timeout(5):
             assert_refused(await post_login(service, "hunter2!"), 401, 10003)

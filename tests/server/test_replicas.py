@@ -5,23 +5,14 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from uuid import UUID
 
 import httpx
 
-from support.services import (
-    Login,
-    Process,
-    add_user,
-    assert_refused,
-    bearer,
-    decode_segment,
-    log_in,
-    query,
-    serving,
-    success,
-    token_pair,
-)
+from support.database import add_sessions, generations_of
+from support.http import assert_refused, success
+from support.services import Process, serving
+from support.tokens import bearer
+from support.users import Login, add_user, log_in, token_pair
 from wutang_auth.settings import load
 from wutang_auth.tokens.access import Tokens
 from wutang_auth.tokens.key_ring import KeyRing
@@ -33,19 +24,10 @@ async def replicas(environment: dict[str, str], logs: Path) -> AsyncIterator[tup
     async with (
         serving(environment, logs / "a") as a,
         serving(environment, logs / "b") as b,
-        client_of(a) as at_a,
-        client_of(b) as at_b,
+        a.client() as at_a,
+        b.client() as at_b,
     ):
         yield at_a, at_b
-
-
-def client_of(process: Process) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=process.base_url, timeout=20, limits=httpx.Limits(max_connections=30))
-
-
-def generation(login: Login) -> int:
-    found: int = decode_segment(login.refresh_token.split(".")[1])["gen"]
-    return found
 
 
 async def test_parallel_refreshes_over_two_replicas_step_once(environment: dict[str, str], tmp_path: Path) -> None:
@@ -58,10 +40,9 @@ async def test_parallel_refreshes_over_two_replicas_step_once(environment: dict[
                 *(clients[n % 2].put("/api/auth/refresh", headers=bearer(login.refresh_token)) for n in range(50))
             )
             pairs = [token_pair(answer) for answer in answers]
-            assert {generation(pair) for pair in pairs} == {round_}
+            assert {pair.generation for pair in pairs} == {round_}
             assert len({pair.refresh_token for pair in pairs}) == 50
-            rows = await query(environment["WUTANG_DATABASE_URL"], "SELECT generation FROM sessions")
-            assert [tuple(row) for row in rows] == [(round_,)]
+            assert await generations_of(environment["WUTANG_DATABASE_URL"]) == [round_]
             seen = await asyncio.gather(
                 # all of them in the first and the last round, every tenth in between
                 *(
@@ -99,7 +80,7 @@ async def test_refresh_on_one_replica_is_known_on_the_other(environment: dict[st
 async def test_acknowledged_logouts_survive_kill_9(environment: dict[str, str], tmp_path: Path) -> None:
     logins = await sessions(environment, 300)
     acknowledged: list[Login] = []
-    async with serving(environment, tmp_path / "killed") as process, client_of(process) as client:
+    async with serving(environment, tmp_path / "killed") as process, process.client() as client:
 
         async def log_out(login: Login) -> None:
             with suppress(httpx.TransportError):
@@ -111,7 +92,7 @@ async def test_acknowledged_logouts_survive_kill_9(environment: dict[str, str], 
         await asyncio.gather(*(log_out(login) for login in logins))
         assert await process.process.wait() == -signal.SIGKILL
     assert 100 <= len(acknowledged) < 300
-    async with serving(environment, tmp_path / "next") as process, client_of(process) as client:
+    async with serving(environment, tmp_path / "next") as process, process.client() as client:
         for login in acknowledged:
             assert_refused(await client.get("/api/auth/me", headers=login.headers), 401, 40001)
             assert_refused(await client.put("/api/auth/refresh", headers=bearer(login.refresh_token)), 401, 40001)
@@ -127,7 +108,7 @@ async def test_workers_of_one_server_know_of_each_others_logouts(environment: di
         assert len(children(process)) >= 2
         for login in logins:
             # a connection each, so that the workers share them out
-            async with client_of(process) as here, client_of(process) as there:
+            async with process.client() as here, process.client() as there:
                 success(await there.get("/api/auth/me", headers=login.headers))
                 success(await here.delete("/api/auth/logout", headers=login.headers))
                 assert_refused(await there.get("/api/auth/me", headers=login.headers), 401, 40001)
@@ -143,17 +124,10 @@ async def sessions(environment: dict[str, str], number: int) -> list[Login]:
     """Sessions as logins begin them, without the time for hashing: rows, and tokens signed with the service's key."""
     url = environment["WUTANG_DATABASE_URL"]
     user = await add_user(url)
-    rows = await query(
-        url,
-        "INSERT INTO sessions (user_id, id, expires_at) SELECT $1, gen_random_uuid(), now() + interval '1 day' "
-        "FROM generate_series(1, $2) RETURNING id",
-        user.id,
-        number,
-    )
     settings = load(_env_file=None, database_url=url, keys_file=environment["WUTANG_KEYS_FILE"])
     tokens = Tokens(settings, KeyRing.load(settings.keys_file))
     issued = [
-        tokens.issue(user_id=user.id, session_id=UUID(str(row["id"])), generation=0, scopes=[], session_lifetime=86_400)
-        for row in rows
+        tokens.issue(user_id=user.id, session_id=session_id, generation=0, scopes=[], session_lifetime=86_400)
+        for session_id in await add_sessions(url, user.id, number)
     ]
     return [Login(pair.access_token, pair.refresh_token, user.id) for pair in issued]

@@ -12,13 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.services import PASSWORD, Process, add_user, log_in, run_cli, serving, success
-
-CREDENTIALS = {"email": "ada@wutang.example", "password": PASSWORD}
-
-
-def client_of(process: Process) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=process.base_url, timeout=20)
+from support.commands import run_apart
+from support.http import success
+from support.services import Process, serving
+from support.users import CREDENTIALS, add_user, log_in
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -39,7 +36,7 @@ async def test_stop_is_announced_and_no_request_fails(environment: dict[str, str
     await add_user(environment["WUTANG_DATABASE_URL"])
     async with (
         serving(environment | {"WUTANG_DRAIN_SECONDS": "1.5"}, tmp_path / "log") as process,
-        client_of(process) as client,
+        process.client() as client,
     ):
         login = await log_in(client)
         under_way = [asyncio.create_task(client.post("/api/auth/login", json=CREDENTIALS)) for _ in range(10)]
@@ -77,7 +74,7 @@ async def test_killed_worker_is_replaced(environment: dict[str, str], tmp_path: 
             assert time.monotonic() < deadline
             await asyncio.sleep(0.1)
         for _ in range(20):
-            async with client_of(process) as client:
+            async with process.client() as client:
                 assert (await client.get("/healthz")).status_code == 200
         assert await process.terminate() == 0
 
@@ -117,7 +114,7 @@ def lives(pid: int) -> bool:
 
 async def test_server_starts_without_its_database(environment: dict[str, str], tmp_path: Path) -> None:
     away = environment | {"WUTANG_DATABASE_URL": "postgresql://127.0.0.1:1/none"}
-    async with serving(away, tmp_path / "log") as process, client_of(process) as client:
+    async with serving(away, tmp_path / "log") as process, process.client() as client:
         assert (await client.get("/readyz")).status_code == 503
         assert (await client.post("/api/auth/login", json=CREDENTIALS)).status_code == 503
         assert await process.terminate() == 0
@@ -162,32 +159,26 @@ def test_another_server_gets_one_line_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_taken_port_is_one_line(environment: dict[str, str], workers: str) -> None:
+async def test_taken_port_is_one_line(environment: dict[str, str], workers: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        refused = run_cli(
-            "serve", "--port", str(port), "--workers", workers, **environment | {"WUTANG_LOG_LEVEL": "warning"}
-        )
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr == (
-        f"wutang-auth: cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port\n"
-    )
+        environment["WUTANG_LOG_LEVEL"] = "warning"
+        refused = await run_apart(environment, "serve", "--port", port, "--workers", workers)
+    assert refused.error == f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port"
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "nowhere.invalid", "::ffff", "x y"])
-def test_host_that_is_not_ours_is_one_line(environment: dict[str, str], host: str) -> None:
-    refused = run_cli("serve", "--port", "0", "--host", host, **environment)
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith(f"wutang-auth: cannot listen on {host}:0: ")
-    assert refused.stderr.count("\n") == 1
+async def test_host_that_is_not_ours_is_one_line(environment: dict[str, str], host: str) -> None:
+    refused = await run_apart(environment, "serve", "--port", "0", "--host", host)
+    assert refused.error.startswith(f"cannot listen on {host}:0: ")
 
 
 @pytest.mark.parametrize(
     "arguments", [["--port", "70000"], ["--port", "x"], ["--workers", "0"], ["--reload"], ["extra"]], ids=" ".join
 )
-def test_wrong_usage_exits_with_2(environment: dict[str, str], arguments: list[str]) -> None:
-    wrong = run_cli("serve", *arguments, **environment)
-    assert (wrong.returncode, wrong.stdout) == (2, "")
+async def test_wrong_usage_exits_with_2(environment: dict[str, str], arguments: list[str]) -> None:
+    wrong = await run_apart(environment, "serve", *arguments)
+    assert (wrong.code, wrong.stdout) == (2, "")
     assert "Usage: " in wrong.stderr

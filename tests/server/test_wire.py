@@ -12,18 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from support.services import (
-    PASSWORD,
-    Process,
-    add_user,
-    assert_refused,
-    bearer,
-    environment_of,
-    log_in,
-    serving,
-    success,
-    temporary_database,
-)
+from support.database import temporary_database
+from support.http import assert_refused, success
+from support.services import Process, environment_of, serving
+from support.tokens import bearer
+from support.users import PASSWORD, add_user, log_in
 
 HOST = b"Host: wutang.test\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"

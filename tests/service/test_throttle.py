@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_network
@@ -8,18 +7,13 @@ from time import perf_counter
 import asyncpg
 from passlib.hash import bcrypt
 
-from support.services import PASSWORD, Instance, add_and_log_in, add_user, assert_refused, log_in, query
+from support.database import attempts_of, end_waits, failures_of, let_time_pass, longest_wait, prolong_waits, query
+from support.http import assert_refused
+from support.services import Instance, Start
+from support.users import PASSWORD, add_and_log_in, add_user, log_in
 from wutang_auth.database import Database
 from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository.attempts import Admission, AttemptRepository, Keys, Limits
-
-Start = Callable[..., Awaitable[Instance]]
-
-
-async def prolong_waits(service: Instance) -> None:
-    """Let every wait that has begun last an hour longer, so that a slow machine does not decide the test."""
-    begun = "failures > 0 AND free_at > last_at + interval '100 ms'"
-    await query(service.settings, f"UPDATE attempts SET free_at = free_at + interval '1 hour' WHERE {begun}")
 
 
 async def test_a_burst_is_counted_exactly_and_hashed_only_as_far_as_free(service: Instance) -> None:
@@ -32,8 +26,7 @@ async def test_a_burst_is_counted_exactly_and_hashed_only_as_far_as_free(service
     statuses = await asyncio.gather(*(attempt() for _ in range(60)))
     assert sorted(set(statuses)) == [401, 429]
     assert statuses.count(401) == service.settings.throttle_account_free
-    rows = await query(service.settings, "SELECT attempts, failures FROM attempts ORDER BY failures")
-    assert [tuple(row) for row in rows] == [(60, 10), (60, 60)]
+    assert await attempts_of(service.settings) == [(60, 10), (60, 60)]
 
 
 async def test_a_throttled_login_says_when_to_come_back(service: Instance) -> None:
@@ -41,11 +34,11 @@ async def test_a_throttled_login_says_when_to_come_back(service: Instance) -> No
     wrong = {"email": "ada@wutang.example", "password": "wrong"}
     for _ in range(10):
         assert_refused(await service.client.post("/api/auth/login", json=wrong), 401, 10003)
-    await prolong_waits(service)
+    await prolong_waits(service.settings)
     response = await service.client.post("/api/auth/login", json={**wrong, "password": PASSWORD})
     assert_refused(response, 429, 40001)
     assert 3500 < int(response.headers["retry-after"]) <= 3601
-    await query(service.settings, "UPDATE attempts SET free_at = now()")
+    await end_waits(service.settings)
     await log_in(service.client)
     assert_refused(await service.client.post("/api/auth/login", json=wrong), 401, 10003)
 
@@ -56,7 +49,7 @@ async def test_an_unknown_account_is_throttled_like_a_known_one(service: Instanc
     for email in ("ada@wutang.example", "nobody@wutang.example"):
         wrong = {"email": email, "password": "wrong"}
         responses = [await service.client.post("/api/auth/login", json=wrong) for _ in range(10)]
-        await prolong_waits(service)
+        await prolong_waits(service.settings)
         responses += [await service.client.post("/api/auth/login", json=wrong) for _ in range(2)]
         answers[email] = [(r.status_code, r.headers.get("retry-after", "")[:2], r.content) for r in responses]
     assert answers["ada@wutang.example"] == answers["nobody@wutang.example"]
@@ -73,7 +66,7 @@ async def test_the_owner_gets_in_from_a_known_address_while_strangers_hammer(sta
 
     assert await attempt("203.0.113.7", PASSWORD) == 200
     assert [await attempt(f"198.51.100.{number}", "wrong") for number in range(10)] == [401] * 10
-    await prolong_waits(service)
+    await prolong_waits(service.settings)
     assert await attempt("198.51.100.99", "wrong") == 429
     assert await attempt("192.0.2.99", PASSWORD) == 429, "a stranger's address must wait, even with the right password"
     assert await attempt("203.0.113.7", PASSWORD) == 200, "the owner's address need not"
@@ -87,10 +80,10 @@ async def test_one_address_that_tries_many_accounts_is_throttled(start: Start) -
         body = {"email": f"user{number}@wutang.example", "password": "wrong"}
         statuses.append((await service.client.post("/api/auth/login", json=body)).status_code)
         if number == 4:
-            await prolong_waits(service)
+            await prolong_waits(service.settings)
     assert statuses == [401] * 5 + [429] * 2
-    rows = await query(service.settings, "SELECT count(*) FROM attempts WHERE attempts = 1")
-    assert rows[0][0] == 5, "what the address is refused for is not counted for the account"
+    counted = [attempts for attempts, _ in await attempts_of(service.settings)]
+    assert counted.count(1) == 5, "what the address is refused for is not counted for the account"
 
 
 LIMITS = Limits(
@@ -144,7 +137,7 @@ async def test_addresses_of_one_ipv6_network_are_one(start: Start) -> None:
     statuses = []
     for number in range(3):
         if number == 2:
-            await prolong_waits(service)
+            await prolong_waits(service.settings)
         body = {"email": f"user{number}@wutang.example", "password": "wrong"}
         headers = {"X-Forwarded-For": f"2001:db8:1:2::{number:x}"}
         statuses.append((await service.client.post("/api/auth/login", json=body, headers=headers)).status_code)
@@ -167,15 +160,16 @@ async def test_the_wait_doubles_to_its_longest_and_refusals_do_not_prolong_it(st
     waits = []
     for _ in range(6):
         assert (await service.client.post("/api/auth/login", json=wrong)).status_code == 401
-        account = (await query(service.settings, "SELECT * FROM attempts ORDER BY free_at DESC"))[0]
+        account = await longest_wait(service.settings)
         waits.append(round((account["free_at"] - account["last_at"]).total_seconds()))
-        await prolong_waits(service)
+        await prolong_waits(service.settings)
         for _ in range(3):
             assert (await service.client.post("/api/auth/login", json=wrong)).status_code == 429
-        refused = (await query(service.settings, "SELECT * FROM attempts WHERE key = $1", account["key"]))[0]
+        refused = await longest_wait(service.settings)
+        assert refused["key"] == account["key"]
         assert refused["free_at"] - account["free_at"] == timedelta(hours=1)
         assert refused["failures"] == account["failures"]
-        await query(service.settings, "UPDATE attempts SET free_at = now()")
+        await end_waits(service.settings)
     assert waits == [1, 2, 4, 8, 8, 8]
 
 
@@ -195,10 +189,9 @@ async def test_counting_begins_anew_after_long_quiet(service: Instance) -> None:
     wrong = {"email": "ada@wutang.example", "password": "wrong"}
     for _ in range(9):
         assert (await service.client.post("/api/auth/login", json=wrong)).status_code == 401
-    await query(service.settings, "UPDATE attempts SET last_at = now() - interval '25 hours'")
+    await let_time_pass(service.settings, 25 * 3600)
     assert (await service.client.post("/api/auth/login", json=wrong)).status_code == 401
-    rows = await query(service.settings, "SELECT DISTINCT failures FROM attempts")
-    assert [row[0] for row in rows] == [1]
+    assert set(await failures_of(service.settings)) == {1}
 
 
 async def test_counts_survive_a_restart(start: Start) -> None:
@@ -206,7 +199,7 @@ async def test_counts_survive_a_restart(start: Start) -> None:
     for instance in (await start(), await start()):
         for _ in range(5):
             assert (await instance.client.post("/api/auth/login", json=wrong)).status_code == 401
-    await prolong_waits(instance)
+    await prolong_waits(instance.settings)
     assert_refused(await (await start()).client.post("/api/auth/login", json=wrong), 429, 40001)
 
 
@@ -215,21 +208,20 @@ async def test_a_wrong_current_password_counts_as_an_attempt(service: Instance) 
     body = {"current_password": "wrong", "new_password": "a better passphrase than that"}
     for _ in range(10):
         assert_refused(await service.client.put("/api/auth/password", json=body, headers=login.headers), 409, 10003)
-    rows = await query(service.settings, "SELECT failures FROM attempts ORDER BY failures")
-    assert [row["failures"] for row in rows] == [0, 10, 10], "those of the account, of the account here, of the address"
+    counted = await failures_of(service.settings)
+    assert counted == [0, 10, 10], "those of the account, of the account here, of the address"
 
 
 async def test_old_attempts_are_pruned_and_waits_are_not(service: Instance) -> None:
     for number in range(3):
         body = {"email": f"user{number}@wutang.example", "password": "wrong"}
         await service.client.post("/api/auth/login", json=body)
-    await query(service.settings, "UPDATE attempts SET last_at = now() - interval '31 days'")
+    await let_time_pass(service.settings, 31 * 24 * 3600)
     await query(service.settings, "UPDATE attempts SET free_at = now() + interval '1 hour' WHERE failures = 3")
     database = Database(service.settings.database_url.get_secret_value())
     assert await AttemptRepository(database).prune(timedelta(days=30)) == 3
     await database.close()
-    rows = await query(service.settings, "SELECT failures FROM attempts")
-    assert [row[0] for row in rows] == [3]
+    assert await failures_of(service.settings) == [3]
 
 
 async def test_refusals_take_as_long_as_the_slowest_stored_hash() -> None:

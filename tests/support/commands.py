@@ -1,4 +1,4 @@
-"""Commands as tests run them: in this process, which saves a second each, or on a terminal."""
+"""Commands as tests run them: in this process, which saves a second each, or in a process of their own."""
 
 import asyncio
 import io
@@ -14,6 +14,8 @@ from typing import Any
 from unittest.mock import patch
 
 from wutang_auth.cli import main
+
+PROGRAM = [sys.executable, "-c", "from wutang_auth.cli import main; main()"]
 
 # passwords are asked for at the controlling terminal
 _ON_TERMINAL = """
@@ -55,8 +57,23 @@ class Outcome:
 
 
 async def run(environment: Mapping[str, str], *arguments: object, stdin: bytes = b"") -> Outcome:
-    """Run a command that is not to serve."""
+    """Run a command that is not to serve in this process; one at a time."""
     return await asyncio.to_thread(_run, environment, [str(argument) for argument in arguments], stdin)
+
+
+async def run_apart(
+    environment: Mapping[str, str], *arguments: object, stdin: bytes = b"", answers: Mapping[str, str] | None = None
+) -> Outcome:
+    """Run a command in a process of its own, which sees nothing of this one's environment but where programs are.
+
+    With answers, also with none, it runs on a terminal: each of its questions is answered once, and the standard output
+    is all that the screen showed.
+    """
+    inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME", "TMPDIR") if name in os.environ}
+    command, whole = list(map(str, arguments)), {**inherited, **environment}
+    if answers is not None:
+        return await asyncio.to_thread(_run_on_terminal, whole, command, dict(answers))
+    return await asyncio.to_thread(_run_apart, whole, command, stdin)
 
 
 def _run(environment: Mapping[str, str], arguments: list[str], stdin: bytes) -> Outcome:
@@ -81,14 +98,14 @@ def _text(stream: io.TextIOWrapper) -> str:
     return stream.read()
 
 
-async def run_on_terminal(
-    environment: Mapping[str, str], *arguments: object, answers: Mapping[str, str] | None = None
-) -> tuple[int, str]:
-    """Run a command in a process of its own on a terminal, and answer its questions; the exit code and the screen."""
-    return await asyncio.to_thread(_run_on_terminal, dict(environment), list(map(str, arguments)), dict(answers or {}))
+def _run_apart(environment: dict[str, str], arguments: list[str], stdin: bytes) -> Outcome:
+    process = subprocess.run(
+        [*PROGRAM, *arguments], env=environment, input=stdin, capture_output=True, timeout=60, check=False
+    )
+    return Outcome(process.returncode, process.stdout.decode(), process.stderr.decode())
 
 
-def _run_on_terminal(environment: dict[str, str], arguments: list[str], answers: dict[str, str]) -> tuple[int, str]:
+def _run_on_terminal(environment: dict[str, str], arguments: list[str], answers: dict[str, str]) -> Outcome:
     terminal, end = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", _ON_TERMINAL, *arguments],
@@ -106,4 +123,4 @@ def _run_on_terminal(environment: dict[str, str], arguments: list[str], answers:
             for question in [question for question in answers if question.encode() in screen]:
                 os.write(terminal, answers.pop(question).encode() + b"\n")
     os.close(terminal)
-    return process.wait(), screen.decode("utf-8", "replace")
+    return Outcome(process.wait(), screen.decode("utf-8", "replace"), "")

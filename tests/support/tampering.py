@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from support.services import Forge, decode_segment, encode_segment
+from support.tokens import Forge, decode_segment, encode_segment
 from wutang_auth.tokens.key_ring import KeyRing, SigningKey
 
 Kind = Literal["access", "refresh"]

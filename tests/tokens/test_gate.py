@@ -15,20 +15,12 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from support.services import (
-    Forge,
-    Instance,
-    Login,
-    add_and_log_in,
-    assert_refused,
-    bearer,
-    decode_segment,
-    forge,
-    running,
-    success,
-    temporary_database,
-)
+from support.database import temporary_database
+from support.http import assert_refused, success
+from support.services import Instance, running
 from support.tampering import ACCESS_ONLY, MALFORMED, Genuine, Kind, stranger
+from support.tokens import Forge, bearer, decode_segment, forge
+from support.users import Login, add_and_log_in
 from wutang_auth.settings import load
 from wutang_auth.tokens.key_ring import Algorithm, KeyRing
 

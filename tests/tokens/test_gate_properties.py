@@ -11,7 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from support.services import Forge, Instance, decode_segment, encode_segment, running, temporary_database
+from support.database import temporary_database
+from support.services import Instance, running
+from support.tokens import Forge, decode_segment, encode_segment
 from wutang_auth.errors import TokenExpired, TokenInvalid
 from wutang_auth.settings import load
 from wutang_auth.tokens.access import Claims, Tokens, _Verified

@@ -64,14 +64,16 @@ class Passwords:
         SECURITY: otherwise accounts whose hash is from another system are known by their time. The measure is not only
         what the slowest costs, but how long any took lately: on a busy machine a hash is slowed down, a wait is not.
         """
-        await asyncio.sleep(self._refusal_seconds() - verdict.seconds)
+        await asyncio.sleep(self.refusal_seconds - verdict.seconds)
 
     def _learn(self, verdict: Verdict) -> None:
         self._longest = max(self._recent_longest(), verdict.seconds)
         self._longest_seen_at = time.monotonic()
         self._max_cpu_seconds = max(self._max_cpu_seconds, verdict.cpu_seconds)
 
-    def _refusal_seconds(self) -> float:
+    @property
+    def refusal_seconds(self) -> float:
+        """How long a refusal takes at least; 0 until the first stored hash was met."""
         return min(_REFUSAL_MARGIN * max(self._recent_longest(), self._max_cpu_seconds), _MAX_REFUSAL)
 
     def _recent_longest(self) -> float:

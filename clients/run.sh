@@ -92,6 +92,6 @@ step "jose" 60 node "$generated/built/typescript/verify-tokens.js" "$base_url" "
 # -- The code samples and the pages -----------------------------------------------------------------------------------
 
 unset PYTHONPATH MYPYPATH
-SAMPLE_LANGUAGES="Shell JavaScript Python PHP" step "the code samples" 600 "$bin/pytest" -q tests/test_docs_samples.py
+SAMPLE_LANGUAGES="Shell JavaScript Python PHP" step "the code samples" 600 "$bin/pytest" -q tests/api/documentation/test_code_samples.py
 step "the pages in a browser" 180 node clients/browser.mjs "$base_url" "$email" "$password" Demo ${SCREENSHOTS:+"$SCREENSHOTS"}
 echo "== all of them are content"

@@ -13,7 +13,7 @@ from support.users import add_and_log_in
 from wutang_auth.main import create_app, openapi_document
 from wutang_auth.settings import Settings
 
-CHECKED_IN = Path(__file__).parents[2] / "openapi.json"
+CHECKED_IN = Path(__file__).parents[3] / "openapi.json"
 DOCUMENT = openapi_document()
 OPERATIONS = {
     operation["operationId"]: (path, method, operation)

@@ -14,8 +14,8 @@ import pytest
 from support.database import let_time_pass, stored_hash
 from support.http import assert_refused, success
 from support.services import Instance, serving
-from support.tokens import bearer, claims_of
-from support.users import NEW_PASSWORD, PASSWORD, Login, add_and_log_in, add_user, log_in, token_pair
+from support.tokens import bearer
+from support.users import NEW_PASSWORD, PASSWORD, add_and_log_in, add_user, log_in, token_pair
 from wutang_auth.audit import record
 from wutang_auth.context import RequestContext, request_context
 from wutang_auth.observability.logs import ConsoleFormatter, JsonFormatter
@@ -43,11 +43,6 @@ def trail(output: io.StringIO) -> list[dict[str, Any]]:
     return [line for line in lines if line["logger"] == "wutang_auth.audit"]
 
 
-def session_id(login: Login) -> str:
-    found: str = claims_of(login.access_token)["sid"]
-    return found
-
-
 async def test_every_event_of_a_user_s_life_is_one_line(service: Instance) -> None:
     root = await add_and_log_in(service, "root@wutang.example", scopes=["users:read", "users:write"])
     client = service.client
@@ -63,7 +58,7 @@ async def test_every_event_of_a_user_s_life_is_one_line(service: Instance) -> No
         old = grace.refresh_token
         grace = token_pair(await client.put("/api/auth/refresh", headers=bearer(old)))
         token_pair(await client.put("/api/auth/refresh", headers=bearer(old)))
-        success(await client.delete(f"/api/auth/sessions/{session_id(other)}", headers=grace.headers))
+        success(await client.delete(f"/api/auth/sessions/{other.session_id}", headers=grace.headers))
         changes = {"current_password": "wrong", "new_password": "another good password"}
         await client.put("/api/auth/password", json=changes, headers=grace.headers)
         changes["current_password"] = NEW_PASSWORD
@@ -81,7 +76,7 @@ async def test_every_event_of_a_user_s_life_is_one_line(service: Instance) -> No
         (line["event"], line.get("user_id"), line.get("session_id"), line.get("reason"), line.get("changed"))
         for line in lines
     ]
-    first, second, third = session_id(grace), session_id(other), session_id(last)
+    first, second, third = (str(login.session_id) for login in (grace, other, last))
     assert told == [
         ("user_created", user_id, None, None, None),
         ("login_failed", None, None, "unknown e-mail", None),

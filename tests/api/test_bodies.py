@@ -16,14 +16,13 @@ import pytest
 from support.database import count_users, temporary_database
 from support.http import assert_refused, success
 from support.services import Instance, running
-from support.users import PASSWORD, Login, add_and_log_in
+from support.tokens import bearer
+from support.users import CREDENTIALS, NEW_PASSWORD, PASSWORD, Login, add_and_log_in
 from wutang_auth.observability.logs import ConsoleFormatter, JsonFormatter
 from wutang_auth.settings import load
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
-NEW_PASSWORD = "seven small violet umbrellas"
-CREDENTIALS = {"email": "ada@wutang.example", "password": PASSWORD}
 ROUTES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "login": ("POST", "/api/auth/login", CREDENTIALS),
     "change_password": ("PUT", "/api/auth/password", {"current_password": PASSWORD, "new_password": NEW_PASSWORD}),
@@ -430,7 +429,7 @@ async def test_nothing_that_was_sent_is_answered_or_logged(target: Target, caplo
         answers.append(await client.request(method, path, headers=headers))
     for token in (canary, f"{canary}.{canary}.{canary}", target.login.access_token + canary):
         for method, path in (("GET", "/api/auth/me"), ("PUT", "/api/auth/refresh"), ("DELETE", "/api/auth/logout")):
-            answers.append(await client.request(method, path, headers={"Authorization": f"Bearer {token}"}))
+            answers.append(await client.request(method, path, headers=bearer(token)))
     for answer in answers:
         assert answer.status_code < 500, answer.text
         assert canary not in answer.text

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from support.database import temporary_database
-from support.http import assert_refused, success
+from support.http import assert_refused
 from support.services import Instance, running
 from support.tokens import bearer, forge
 from support.users import PASSWORD, Login, add_and_log_in
@@ -35,29 +35,6 @@ async def shared(keys_file: Path) -> AsyncIterator[tuple[Instance, Login]]:
         settings = load(_env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
         async with running(settings) as instance:
             yield instance, await add_and_log_in(instance)
-
-
-async def test_catalogue_is_the_references(shared: tuple[Instance, Login]) -> None:
-    response = await shared[0].client.get("/api/response_code")
-    assert success(response) == CATALOGUE
-    assert list(response.json()["data"]) == list(CATALOGUE)
-    assert response.json() == {"code": 20001, "message": "操作成功", "data": CATALOGUE}
-
-
-async def test_catalogue_takes_the_references_parameters_without_effect(shared: tuple[Instance, Login]) -> None:
-    parameters = {"10001": "ex", "10003": "quis", "20001": "", "40001": "\x00", "40003": "密", "40004": "x" * 1000}
-    assert success(await shared[0].client.get("/api/response_code", params=parameters)) == CATALOGUE
-    twice = "?10001=a&10001=b&50001[]=c&unknown=%ff&&=&%zz"
-    assert success(await shared[0].client.get(f"/api/response_code{twice}")) == CATALOGUE
-
-
-async def test_catalogue_speaks_english(shared: tuple[Instance, Login]) -> None:
-    response = await shared[0].client.get("/api/response_code", headers={"Accept-Language": "en"})
-    data = success(response)
-    assert list(data) == list(CATALOGUE)
-    assert data["20001"] == "Success"
-    assert all(message.isascii() for message in data.values())
-    assert "Accept-Language" in response.headers["vary"]
 
 
 def test_numbers_and_statuses_are_the_contracts() -> None:

@@ -7,6 +7,7 @@ import pytest
 from support.database import forget_attempts, query, unreachable
 from support.http import assert_refused, success
 from support.services import Instance, Start
+from support.tokens import bearer
 from support.users import CREDENTIALS, PASSWORD, add_and_log_in
 from wutang_auth.response_codes import ResponseCode
 
@@ -84,8 +85,7 @@ async def test_40005_the_token_or_its_session_has_expired(start: Start) -> None:
     short_lived = await start(refresh_ttl=1)
     login = await add_and_log_in(short_lived, "bob@wutang.example")
     await asyncio.sleep(1.2)
-    refresh = {"Authorization": f"Bearer {login.refresh_token}"}
-    assert_refused(await short_lived.client.put("/api/auth/refresh", headers=refresh), 401, 40005)
+    assert_refused(await short_lived.client.put("/api/auth/refresh", headers=bearer(login.refresh_token)), 401, 40005)
 
 
 async def test_50001_the_database_is_away(start: Start) -> None:

@@ -1,39 +1,20 @@
-"""The commands for accounts and their sessions."""
+"""The commands for accounts."""
 
 import asyncio
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 import pytest
 
-from support.commands import PROGRAM, Outcome, run, run_apart
-from support.database import change_users, expire_sessions, fill_users, query
+from support.commands import PROGRAM, Outcome, Shell, run, run_apart
+from support.database import change_users, fill_users, query
 from support.http import assert_refused, success
 from support.services import Instance
-from support.users import add_and_log_in, add_user, log_in
+from support.users import NEW_PASSWORD, add_and_log_in, add_user, log_in
 from wutang_auth.database import Database
 from wutang_auth.repository import UserRepository
-
-NEW_PASSWORD = "seven small violet umbrellas"
-
-
-class Shell:
-    """Runs commands on a service's database."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self.environment = dict(environment)
-
-    async def __call__(self, line: str, *, stdin: str | bytes = b"") -> Outcome:
-        content = stdin.encode() if isinstance(stdin, str) else stdin
-        return await run(self.environment, *line.split(), stdin=content)
-
-
-@pytest.fixture
-def shell(environment: dict[str, str]) -> Shell:
-    return Shell(environment)
 
 
 async def create(shell: Shell, email: str = "grace@wutang.example", options: str = "") -> Outcome:
@@ -213,32 +194,6 @@ async def test_taken_email_and_bad_values_are_errors_of_one_line(shell: Shell) -
 )
 async def test_wrong_usage_exits_with_2(shell: Shell, line: str) -> None:
     assert (await shell(line)).code == 2
-
-
-async def test_sessions_are_listed_and_revoked(shell: Shell, service: Instance) -> None:
-    ada = await add_and_log_in(service)
-    await log_in(service.client)
-    bob = await add_and_log_in(service, "bob@wutang.example")
-    listed = (await shell("sessions list ada@wutang.example --json")).document
-    told = success(await service.client.get("/api/auth/sessions", headers=ada.headers))
-    assert [set(session) for session in listed] == [set(session) - {"current"} for session in told]
-    assert [session["id"] for session in listed] == [session["id"] for session in told]
-    table = (await shell("sessions list ada@wutang.example")).said.split("\n")
-    assert len(table) == 3
-    assert "127.0.0.1" in table[1]
-    assert (await shell("sessions revoke ADA@wutang.example")).said == "ended 2 sessions of ada@wutang.example"
-    assert_refused(await service.client.get("/api/auth/me", headers=ada.headers), 401, 40001)
-    success(await service.client.get("/api/auth/me", headers=bob.headers))
-    assert (await shell("sessions revoke ada@wutang.example --json")).document == {"ended": 0}
-
-
-async def test_prune_deletes_dead_sessions_only(shell: Shell, service: Instance) -> None:
-    dead = await add_and_log_in(service)
-    live = await log_in(service.client)
-    await expire_sessions(service.settings, dead.session_id)
-    assert (await shell("sessions prune")).said == "pruned 1 dead session"
-    assert (await shell("sessions prune --json")).document == {"pruned": 0}
-    success(await service.client.get("/api/auth/me", headers=live.headers))
 
 
 async def test_without_a_database_the_error_says_what_to_do(shell: Shell, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from support.database import (
 )
 from support.http import assert_refused, success
 from support.services import Instance, Start
-from support.users import add_user, log_in
+from support.users import add_user, log_in, me, token_pair
 from wutang_auth.passwords.hashing import is_usable
 from wutang_auth.passwords.workers import Passwords
 
@@ -100,9 +100,7 @@ async def test_many_logins_at_once_upgrade_once_and_all_succeed(start: Start) ->
     await add_user(instances[0].settings, password_hash=FORMS["$2y$"])
     answers = await asyncio.gather(*(post_login(instances[n % 2], "hunter2!") for n in range(8)))
     for answer in answers:
-        login = success(answer)
-        headers = {"Authorization": f"Bearer {login['access_token']}"}
-        success(await instances[0].client.get("/api/auth/me", headers=headers))
+        success(await me(instances[0], token_pair(answer)))
     assert (await stored_hash(instances[0].settings)).startswith(OURS)
     assert await count_sessions(instances[0].settings) == 8
 

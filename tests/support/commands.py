@@ -61,6 +61,18 @@ async def run(environment: Mapping[str, str], *arguments: object, stdin: bytes =
     return await asyncio.to_thread(_run, environment, [str(argument) for argument in arguments], stdin)
 
 
+class Shell:
+    """Runs commands in this process on a service's database."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = dict(environment)
+
+    async def __call__(self, line: str, *, stdin: str | bytes = b"") -> Outcome:
+        """Run the command with these words as its arguments."""
+        content = stdin.encode() if isinstance(stdin, str) else stdin
+        return await run(self.environment, *line.split(), stdin=content)
+
+
 async def run_apart(
     environment: Mapping[str, str], *arguments: object, stdin: bytes = b"", answers: Mapping[str, str] | None = None
 ) -> Outcome:

@@ -6,7 +6,6 @@ import logging
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,17 @@ import joserfc.jwk
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from support.commands import run, run_apart
+from support.commands import run_apart
 from support.http import assert_refused, success
 from support.services import Instance, Start
 from support.tampering import spare_bits
 from support.tokens import bearer, decode_segment, header_of
 from support.users import add_and_log_in, log_in, token_pair
-from wutang_auth.cli import keys as keys_command
 from wutang_auth.tokens.key_ring import Algorithm, KeyRing, KeyRingError, thumbprint
 
 ALGORITHMS: tuple[Algorithm, ...] = ("ES256", "RS256", "HS256")
+
+
 RINGS = {alg: KeyRing.generate(alg) for alg in ALGORITHMS}
 
 
@@ -85,6 +85,8 @@ def twice() -> bytes:
 
 
 OTHER = KeyRing.generate().active.members
+
+
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "not a JSON document"),
     "not JSON": (lambda: b"-----BEGIN EC PRIVATE KEY-----", "not a JSON document"),
@@ -307,63 +309,6 @@ async def test_broken_file_is_refused_loudly_and_the_old_ring_stays(
     repaired.save(path)
     await published(service, repaired.active.kid)
     assert decode_segment((await log_in(service.client)).access_token.split(".")[0])["kid"] == repaired.active.kid
-
-
-# -- the command
-
-
-async def test_keys_generate_and_list(tmp_path: Path) -> None:
-    path = tmp_path / "keys.json"
-    made = (await run({}, "keys", "generate", "--file", path)).said
-    ring = KeyRing.load(path)
-    assert made == f"wrote {path}: ES256 key {ring.active.kid} signs, another is ready to follow"
-
-    listed = await run({"WUTANG_KEYS_FILE": str(path)}, "keys", "list", "--json")
-    assert [(row["kid"], row["alg"], row["state"]) for row in listed.document] == [
-        (key.kid, "ES256", key.state) for key in ring.keys
-    ]
-    table = (await run({}, "keys", "list", "--file", path)).said
-    assert [line.split()[:3] for line in table.splitlines()] == [
-        ["kid", "alg", "state"],
-        *([key.kid, "ES256", key.state] for key in ring.keys),
-    ]
-    for key in ring.keys:
-        assert key.members["d"] not in listed.stdout + table + made
-
-
-async def test_keys_generate_keeps_what_is_there(tmp_path: Path) -> None:
-    path = tmp_path / "keys.json"
-    RINGS["HS256"].save(path)
-    refused = (await run({}, "keys", "generate", "--file", path)).error
-    assert refused == f"{path} exists; --force replaces it and makes every token it signed invalid"
-    assert (await run({}, "keys", "generate", "--if-missing", "--file", path)).code == 0
-    assert KeyRing.load(path) == RINGS["HS256"]
-    assert (await run({}, "keys", "generate", "--force", "--alg", "RS256", "--file", path)).code == 0
-    assert KeyRing.load(path).active.alg == "RS256"
-
-
-async def test_keys_generate_knows_its_algorithms(tmp_path: Path) -> None:
-    path = tmp_path / "keys.json"
-    wrong = await run({}, "keys", "generate", "--alg", "none", "--file", path)
-    assert (wrong.code, wrong.stdout) == (2, "")
-    assert "ES256, RS256, HS256" in wrong.stderr
-    assert not path.exists()
-
-
-async def test_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    failed = await run({}, "keys", "generate", "--file", tmp_path / "file" / "keys.json")
-    assert "cannot be written" in failed.error
-
-
-def test_changes_at_once_all_happen(tmp_path: Path) -> None:
-    """Each waits for the one before it, although the file is a new one after every change."""
-    path = tmp_path / "keys.json"
-    KeyRing.generate("HS256").save(path)
-    with ThreadPoolExecutor(12) as threads:
-        for done in [threads.submit(keys_command.rotate, file=path, force=True, data_dir=tmp_path) for _ in range(12)]:
-            done.result()
-    assert [key.state for key in KeyRing.load(path).keys].count("retired") == 12
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -1,15 +1,6 @@
-from support.http import assert_refused, success
-from support.services import Instance, Start
-from support.users import add_and_log_in
+"""What no answer gives away, and what each one forbids."""
 
-
-async def test_the_service_works_behind_a_gateway_that_strips_a_prefix(start: Start) -> None:
-    service = await start(root_path="/auth")
-    login = await add_and_log_in(service)
-    success(await service.client.get("/api/auth/me", headers=login.headers))
-    assert_refused(await service.client.get("/api/auth/nope"), 404, 40004)
-    document = (await service.client.get("/openapi.json")).json()
-    assert document["servers"][0]["url"] == "/auth"
+from support.services import Instance
 
 
 async def test_no_answer_names_the_server_or_its_version(service: Instance) -> None:
@@ -25,13 +16,3 @@ async def test_every_answer_has_its_security_headers(service: Instance) -> None:
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
         assert headers["referrer-policy"] == "no-referrer"
-
-
-async def test_while_stopping_connections_are_given_up_and_nothing_is_refused(service: Instance) -> None:
-    login = await add_and_log_in(service)
-    service.app.state.is_draining = True
-    answered = await service.client.get("/api/auth/me", headers=login.headers)
-    success(answered)
-    assert answered.headers["connection"] == "close"
-    assert (await service.client.get("/readyz")).status_code == 503
-    assert (await service.client.get("/healthz")).status_code == 200

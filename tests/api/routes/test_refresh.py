@@ -17,15 +17,11 @@ from support.database import (
 from support.http import assert_refused, success
 from support.services import Instance, Start
 from support.tokens import EXPIRED, bearer, claims_of, forge
-from support.users import Login, add_and_log_in, log_in, token_pair
+from support.users import add_and_log_in, log_in, me, token_pair
 
 
 async def put_refresh(instance: Instance, token: str) -> httpx.Response:
     return await instance.client.put("/api/auth/refresh", headers=bearer(token))
-
-
-async def get_me(instance: Instance, login: Login) -> httpx.Response:
-    return await instance.client.get("/api/auth/me", headers=login.headers)
 
 
 def generation(token: str) -> int:
@@ -43,7 +39,7 @@ async def test_refresh_steps_to_the_next_generation_of_the_same_session(service:
     for token in (data["access_token"], data["refresh_token"]):
         claims = claims_of(token)
         assert (claims["sub"], claims["sid"], claims["gen"]) == (old["sub"], old["sid"], 1)
-    success(await get_me(service, token_pair(response)))
+    success(await me(service, token_pair(response)))
 
 
 async def test_refreshed_tokens_refresh_again_and_again(service: Instance) -> None:
@@ -51,7 +47,7 @@ async def test_refreshed_tokens_refresh_again_and_again(service: Instance) -> No
     for step in range(1, 6):
         login = token_pair(await put_refresh(service, login.refresh_token))
         assert generation(login.refresh_token) == generation(login.access_token) == step
-    success(await get_me(service, login))
+    success(await me(service, login))
 
 
 async def test_refresh_does_not_extend_the_session(service: Instance) -> None:
@@ -78,7 +74,7 @@ async def test_same_token_within_the_grace_gets_the_current_generation(service: 
     assert generation(first.refresh_token) == generation(again.refresh_token) == 1
     assert again.refresh_token != first.refresh_token
     for pair in (first, again):
-        success(await get_me(service, pair))
+        success(await me(service, pair))
     assert generation(token_pair(await put_refresh(service, again.refresh_token)).refresh_token) == 2
     # the first answer's refresh token is of the same generation as the second's: it is within its own grace now
     assert generation(token_pair(await put_refresh(service, first.refresh_token)).refresh_token) == 2
@@ -87,10 +83,10 @@ async def test_same_token_within_the_grace_gets_the_current_generation(service: 
 async def test_reuse_after_the_grace_ends_the_session_newest_tokens_included(service: Instance) -> None:
     login = await add_and_log_in(service)
     newest = token_pair(await put_refresh(service, login.refresh_token))
-    success(await get_me(service, newest))
+    success(await me(service, newest))
     await let_time_pass(service.settings, 11)
     assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
-    assert_refused(await get_me(service, newest), 401, 40001)
+    assert_refused(await me(service, newest), 401, 40001)
     assert_refused(await put_refresh(service, newest.refresh_token), 401, 40001)
     assert await count_sessions(service.settings) == 0
 
@@ -100,7 +96,7 @@ async def test_older_generation_ends_the_session_even_within_the_grace(service: 
     second = token_pair(await put_refresh(service, login.refresh_token))
     newest = token_pair(await put_refresh(service, second.refresh_token))
     assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
-    assert_refused(await get_me(service, newest), 401, 40001)
+    assert_refused(await me(service, newest), 401, 40001)
     assert await count_sessions(service.settings) == 0
 
 
@@ -110,7 +106,7 @@ async def test_theft_ends_no_other_session(service: Instance) -> None:
     await put_refresh(service, stolen.refresh_token)
     await let_time_pass(service.settings, 11)
     assert_refused(await put_refresh(service, stolen.refresh_token), 401, 40001)
-    success(await get_me(service, other))
+    success(await me(service, other))
     success(await put_refresh(service, other.refresh_token))
 
 
@@ -119,18 +115,18 @@ async def test_without_grace_the_second_use_is_theft(start: Start) -> None:
     login = await add_and_log_in(service)
     newest = token_pair(await put_refresh(service, login.refresh_token))
     assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
-    assert_refused(await get_me(service, newest), 401, 40001)
+    assert_refused(await me(service, newest), 401, 40001)
 
 
 async def test_grace_ends_by_itself(start: Start) -> None:
     service = await start(refresh_grace=1)
     login = await add_and_log_in(service)
     newest = token_pair(await put_refresh(service, login.refresh_token))
-    success(await get_me(service, login))
+    success(await me(service, login))
     success(await put_refresh(service, login.refresh_token))
     await asyncio.sleep(1.05)
-    assert_refused(await get_me(service, login), 401, 40001)
-    success(await get_me(service, newest))
+    assert_refused(await me(service, login), 401, 40001)
+    success(await me(service, newest))
     assert_refused(await put_refresh(service, login.refresh_token), 401, 40001)
 
 
@@ -146,19 +142,19 @@ async def test_replays_within_the_grace_do_not_prolong_it(service: Instance) -> 
 async def test_old_access_token_stops_when_the_grace_ends(service: Instance) -> None:
     login = await add_and_log_in(service)
     newest = token_pair(await put_refresh(service, login.refresh_token))
-    success(await get_me(service, login))
+    success(await me(service, login))
     await let_time_pass(service.settings, 11)
-    assert_refused(await get_me(service, login), 401, 40001)
-    success(await get_me(service, newest))
+    assert_refused(await me(service, login), 401, 40001)
+    success(await me(service, newest))
 
 
 async def test_access_token_two_generations_old_stops_at_once(service: Instance) -> None:
     login = await add_and_log_in(service)
     second = token_pair(await put_refresh(service, login.refresh_token))
     newest = token_pair(await put_refresh(service, second.refresh_token))
-    assert_refused(await get_me(service, login), 401, 40001)
-    success(await get_me(service, second))
-    success(await get_me(service, newest))
+    assert_refused(await me(service, login), 401, 40001)
+    success(await me(service, second))
+    success(await me(service, newest))
 
 
 async def test_access_token_is_taken_at_refresh(service: Instance) -> None:
@@ -171,7 +167,7 @@ async def test_expired_access_token_is_taken_at_refresh(service: Instance) -> No
     login = await add_and_log_in(service)
     expired = forge(service.settings).changed(login.access_token, exp=EXPIRED)
     renewed = token_pair(await put_refresh(service, expired))
-    success(await get_me(service, renewed))
+    success(await me(service, renewed))
 
 
 async def test_expired_access_token_reused_after_the_grace_is_theft_too(service: Instance) -> None:
@@ -180,7 +176,7 @@ async def test_expired_access_token_reused_after_the_grace_is_theft_too(service:
     newest = token_pair(await put_refresh(service, expired))
     await let_time_pass(service.settings, 11)
     assert_refused(await put_refresh(service, expired), 401, 40001)
-    assert_refused(await get_me(service, newest), 401, 40001)
+    assert_refused(await me(service, newest), 401, 40001)
 
 
 async def test_setting_forbids_access_tokens_at_refresh(start: Start) -> None:
@@ -254,7 +250,7 @@ async def test_parallel_refreshes_of_one_token_step_once(service: Instance) -> N
     assert {generation(pair.refresh_token) for pair in pairs} == {1}
     assert await generations_of(service.settings) == [1]
     for pair in pairs:
-        success(await get_me(service, pair))
+        success(await me(service, pair))
 
 
 async def test_refresh_racing_with_logout_leaves_no_session(service: Instance) -> None:

@@ -1,0 +1,63 @@
+"""The commands for the key ring."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from support.commands import run
+from wutang_auth.cli import keys as keys_command
+from wutang_auth.tokens.key_ring import KeyRing
+
+
+async def test_keys_generate_and_list(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    made = (await run({}, "keys", "generate", "--file", path)).said
+    ring = KeyRing.load(path)
+    assert made == f"wrote {path}: ES256 key {ring.active.kid} signs, another is ready to follow"
+
+    listed = await run({"WUTANG_KEYS_FILE": str(path)}, "keys", "list", "--json")
+    assert [(row["kid"], row["alg"], row["state"]) for row in listed.document] == [
+        (key.kid, "ES256", key.state) for key in ring.keys
+    ]
+    table = (await run({}, "keys", "list", "--file", path)).said
+    assert [line.split()[:3] for line in table.splitlines()] == [
+        ["kid", "alg", "state"],
+        *([key.kid, "ES256", key.state] for key in ring.keys),
+    ]
+    for key in ring.keys:
+        assert key.members["d"] not in listed.stdout + table + made
+
+
+async def test_keys_generate_keeps_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    kept = KeyRing.generate("HS256")
+    kept.save(path)
+    refused = (await run({}, "keys", "generate", "--file", path)).error
+    assert refused == f"{path} exists; --force replaces it and makes every token it signed invalid"
+    assert (await run({}, "keys", "generate", "--if-missing", "--file", path)).code == 0
+    assert KeyRing.load(path) == kept
+    assert (await run({}, "keys", "generate", "--force", "--alg", "RS256", "--file", path)).code == 0
+    assert KeyRing.load(path).active.alg == "RS256"
+
+
+async def test_keys_generate_knows_its_algorithms(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    wrong = await run({}, "keys", "generate", "--alg", "none", "--file", path)
+    assert (wrong.code, wrong.stdout) == (2, "")
+    assert "ES256, RS256, HS256" in wrong.stderr
+    assert not path.exists()
+
+
+async def test_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    failed = await run({}, "keys", "generate", "--file", tmp_path / "file" / "keys.json")
+    assert "cannot be written" in failed.error
+
+
+def test_changes_at_once_all_happen(tmp_path: Path) -> None:
+    """Each waits for the one before it, although the file is a new one after every change."""
+    path = tmp_path / "keys.json"
+    KeyRing.generate("HS256").save(path)
+    with ThreadPoolExecutor(12) as threads:
+        for done in [threads.submit(keys_command.rotate, file=path, force=True, data_dir=tmp_path) for _ in range(12)]:
+            done.result()
+    assert [key.state for key in KeyRing.load(path).keys].count("retired") == 12

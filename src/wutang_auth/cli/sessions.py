@@ -20,7 +20,7 @@ def list_(email: Email, *, as_json: AsJson = False, data_dir: DataDir = DATA_DIR
     address = parsed_email(email)
 
     async def work(service: UserService) -> list[SessionRecord]:
-        return await service.list_sessions((await service.find_user(address)).id)
+        return await service.sessions_of((await service.find_user(address)).id)
 
     sessions = run_users(data_dir, work)
     if as_json:

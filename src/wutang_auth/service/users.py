@@ -160,7 +160,7 @@ class UserService:
         await self._users.delete(user_id)
         audit.record("user_deleted", user_id=user_id, actor_id=_id(actor))
 
-    async def list_sessions(self, user_id: int) -> list[SessionRecord]:
+    async def sessions_of(self, user_id: int) -> list[SessionRecord]:
         """The live sessions of a user, oldest first."""
         return await self._sessions.list(user_id)
 

@@ -23,6 +23,7 @@ from passlib.hash import argon2, bcrypt
 from wutang_auth.database import Database, migrations
 from wutang_auth.embedded import EmbeddedPostgres
 from wutang_auth.repository import UserRepository
+from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import KeyRing
 
 ROUNDS = 40
@@ -100,7 +101,7 @@ async def serve(environment: dict[str, str]) -> dict[str, list[float]]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name, EmbeddedPostgres(Path(name), durable=False) as postgres:
         keys = Path(name) / "keys.json"
-        KeyRing.generate().save(keys)
+        key_file.save(KeyRing.generate(), keys)
         migrations.upgrade(postgres.url())
         asyncio.run(add_users(postgres.url()))
         environment = {

@@ -19,6 +19,7 @@ from support.services import Instance, environment_of, running
 from wutang_auth.database import migrations
 from wutang_auth.embedded import EmbeddedPostgres
 from wutang_auth.settings import Settings, load
+from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import KeyRing
 
 _GIVEN = "WUTANG_TEST_DATABASE_URL"
@@ -94,7 +95,7 @@ async def empty_database_url() -> AsyncIterator[str]:
 def keys_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key ring of this run's own."""
     path = tmp_path_factory.mktemp("keys") / "keys.json"
-    KeyRing.generate().save(path)
+    key_file.save(KeyRing.generate(), path)
     return path
 
 

@@ -8,6 +8,7 @@ from seeding import Plan, in_database
 from wutang_auth.database import migrations
 from wutang_auth.repository import sql
 from wutang_auth.settings import Settings
+from wutang_auth.tokens import key_file
 from wutang_auth.tokens.access import Tokens
 from wutang_auth.tokens.key_ring import KeyRing
 
@@ -17,7 +18,7 @@ def seed(plan: Plan) -> None:
     migrations.upgrade(plan.url)
     keys_file = plan.directory / "keys.json"
     ring = KeyRing.generate()
-    ring.save(keys_file)
+    key_file.save(ring, keys_file)
     settings = Settings(database_url=plan.url, keys_file=keys_file)
     tokens = Tokens(settings, ring)
 

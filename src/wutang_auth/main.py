@@ -20,7 +20,8 @@ from wutang_auth.api.routes import auth, docs, health, users, well_known
 from wutang_auth.api.routes import response_codes as response_code
 from wutang_auth.factory import open_services
 from wutang_auth.settings import Settings, SettingsError
-from wutang_auth.tokens.key_ring import KeyRing, KeyRingError
+from wutang_auth.tokens import key_file
+from wutang_auth.tokens.key_ring import KeyRingError
 
 _GC_THRESHOLD = (20_000, 20, 10)
 
@@ -63,12 +64,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings is None:
         try:
             settings = settings_module.load()
-            ring = KeyRing.load(settings.keys_file)
+            ring = key_file.load(settings.keys_file)
         except (SettingsError, KeyRingError) as error:
             # another server than ours called; it too gets one line and no traceback
             raise SystemExit(f"wutang-auth: {error}") from None
     else:
-        ring = KeyRing.load(settings.keys_file)
+        ring = key_file.load(settings.keys_file)
     app = _routed(settings)
     app.state.key_ring = ring
     return app

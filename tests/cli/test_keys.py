@@ -5,13 +5,14 @@ from pathlib import Path
 
 from support.commands import run
 from wutang_auth.cli import keys as keys_command
+from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import KeyRing
 
 
 async def test_keys_generate_and_list(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     made = (await run({}, "keys", "generate", "--file", path)).said
-    ring = KeyRing.load(path)
+    ring = key_file.load(path)
     assert made == f"wrote {path}: ES256 key {ring.active.kid} signs, another is ready to follow"
 
     listed = await run({"WUTANG_KEYS_FILE": str(path)}, "keys", "list", "--json")
@@ -30,13 +31,13 @@ async def test_keys_generate_and_list(tmp_path: Path) -> None:
 async def test_keys_generate_keeps_what_is_there(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     kept = KeyRing.generate("HS256")
-    kept.save(path)
+    key_file.save(kept, path)
     refused = (await run({}, "keys", "generate", "--file", path)).error
     assert refused == f"{path} exists; --force replaces it and makes every token it signed invalid"
     assert (await run({}, "keys", "generate", "--if-missing", "--file", path)).code == 0
-    assert KeyRing.load(path) == kept
+    assert key_file.load(path) == kept
     assert (await run({}, "keys", "generate", "--force", "--alg", "RS256", "--file", path)).code == 0
-    assert KeyRing.load(path).active.alg == "RS256"
+    assert key_file.load(path).active.alg == "RS256"
 
 
 async def test_keys_generate_knows_its_algorithms(tmp_path: Path) -> None:
@@ -56,8 +57,8 @@ async def test_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 def test_changes_at_once_all_happen(tmp_path: Path) -> None:
     """Each waits for the one before it, although the file is a new one after every change."""
     path = tmp_path / "keys.json"
-    KeyRing.generate("HS256").save(path)
+    key_file.save(KeyRing.generate("HS256"), path)
     with ThreadPoolExecutor(12) as threads:
         for done in [threads.submit(keys_command.rotate, file=path, force=True, data_dir=tmp_path) for _ in range(12)]:
             done.result()
-    assert [key.state for key in KeyRing.load(path).keys].count("retired") == 12
+    assert [key.state for key in key_file.load(path).keys].count("retired") == 12

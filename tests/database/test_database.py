@@ -25,8 +25,8 @@ from wutang_auth.database import Database, Statement, migrations
 from wutang_auth.errors import DatabaseUnavailable, EmailTaken
 from wutang_auth.repository import UserRepository, sql
 from wutang_auth.settings import Settings
+from wutang_auth.tokens import key_file
 from wutang_auth.tokens.access import Tokens
-from wutang_auth.tokens.key_ring import KeyRing
 
 NOW = Statement("SELECT now()")
 
@@ -57,7 +57,7 @@ async def ready(instance: Instance) -> tuple[int, str | None]:
 
 def genuine(settings: Settings) -> Login:
     """Tokens of a session that some other instance began."""
-    pair = Tokens(settings, KeyRing.load(settings.keys_file)).issue(
+    pair = Tokens(settings, key_file.load(settings.keys_file)).issue(
         user_id=1, session_id=uuid4(), generation=0, scopes=[], session_lifetime=1000
     )
     return Login(pair.access_token, pair.refresh_token)

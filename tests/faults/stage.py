@@ -15,6 +15,7 @@ from faults.cluster import Server, free_port
 from faults.proxy import Proxy
 from support.services import Process, serving
 from support.tokens import Forge
+from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import KeyRing
 
 EMAILS = [f"visitor{number}@wutang.example" for number in range(6)]
@@ -48,7 +49,7 @@ class Stage:
 
     def load(self, ports: list[int] | None = None) -> Load:
         """Visitors of the services, or of proxies before them."""
-        return Load(ports or self.ports, EMAILS, Forge(KeyRing.load(self.keys_file).active))
+        return Load(ports or self.ports, EMAILS, Forge(key_file.load(self.keys_file).active))
 
     async def serve(self, port: int, workers: int = 1) -> None:
         """Start a service, once nobody else listens there."""
@@ -104,7 +105,7 @@ async def staged(
 ) -> AsyncIterator[Stage]:
     """Services on a copy of the template. `direct` is without the proxy; settings are the service's."""
     keys_file = directory / "keys.json"
-    _long_known(KeyRing.generate()).save(keys_file)
+    key_file.save(_long_known(KeyRing.generate()), keys_file)
     primary = template.copied(directory / "primary", **postgres)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(primary.stop)

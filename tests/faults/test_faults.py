@@ -10,7 +10,7 @@ from faults.clients import Connection
 from faults.stage import EMAILS, GONE_WITHIN, WITHIN, Report, SetStage, Stage
 from support.users import PASSWORD
 from wutang_auth.service.throttle import _keys
-from wutang_auth.tokens.key_ring import KeyRing
+from wutang_auth.tokens import key_file
 
 
 async def test_database_killed(stage: SetStage, report: Report) -> None:
@@ -131,7 +131,7 @@ async def rotate(scene: Stage) -> float:
     """Rotate the keys; the seconds until every worker follows."""
     await scene.command("keys", "rotate")
     begun = time.monotonic()
-    fresh = next(key.kid for key in KeyRing.load(scene.keys_file).keys if key.state == "next")
+    fresh = next(key.kid for key in key_file.load(scene.keys_file).keys if key.state == "next")
     while True:
         connections = [Connection(port) for port in scene.ports for _ in range(8)]
         answers = await asyncio.gather(

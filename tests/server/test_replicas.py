@@ -14,8 +14,8 @@ from support.services import Process, serving
 from support.tokens import bearer
 from support.users import Login, add_user, log_in, token_pair
 from wutang_auth.settings import load
+from wutang_auth.tokens import key_file
 from wutang_auth.tokens.access import Tokens
-from wutang_auth.tokens.key_ring import KeyRing
 
 
 @asynccontextmanager
@@ -125,7 +125,7 @@ async def sessions(environment: dict[str, str], number: int) -> list[Login]:
     url = environment["WUTANG_DATABASE_URL"]
     user = await add_user(url)
     settings = load(_env_file=None, database_url=url, keys_file=environment["WUTANG_KEYS_FILE"])
-    tokens = Tokens(settings, KeyRing.load(settings.keys_file))
+    tokens = Tokens(settings, key_file.load(settings.keys_file))
     issued = [
         tokens.issue(user_id=user.id, session_id=session_id, generation=0, scopes=[], session_lifetime=86_400)
         for session_id in await add_sessions(url, user.id, number)

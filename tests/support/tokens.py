@@ -10,7 +10,8 @@ from typing import Any
 import jwt
 
 from wutang_auth.settings import Settings
-from wutang_auth.tokens.key_ring import KeyRing, SigningKey
+from wutang_auth.tokens import key_file
+from wutang_auth.tokens.key_ring import SigningKey
 
 EXPIRED = 1_700_000_000  # an `exp` that is past
 
@@ -42,7 +43,7 @@ class Forge:
 
 def forge(settings: Settings) -> Forge:
     """A forge with the key that signs for a service of these settings."""
-    return Forge(KeyRing.load(settings.keys_file).active)
+    return Forge(key_file.load(settings.keys_file).active)
 
 
 def _merged(document: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from support.tampering import ACCESS_ONLY, MALFORMED, Genuine, Kind, stranger
 from support.tokens import Forge, bearer, decode_segment, forge
 from support.users import Login, add_and_log_in
 from wutang_auth.settings import load
+from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import Algorithm, KeyRing
 
 
@@ -54,14 +55,16 @@ async def assert_refused_everywhere(guarded: tuple[Instance, Login], token: str 
 async def test_malformed_token_is_refused(guarded: tuple[Instance, Login], name: str, kind: Kind) -> None:
     instance, login = guarded
     token = login.access_token if kind == "access" else login.refresh_token
-    genuine = Genuine(kind, token, forge(instance.settings), KeyRing.load(instance.settings.keys_file))
+    genuine = Genuine(kind, token, forge(instance.settings), key_file.load(instance.settings.keys_file))
     await assert_refused_everywhere(guarded, MALFORMED[name](genuine))
 
 
 @pytest.mark.parametrize("name", ACCESS_ONLY)
 async def test_malformed_access_token_is_refused(guarded: tuple[Instance, Login], name: str) -> None:
     instance, login = guarded
-    genuine = Genuine("access", login.access_token, forge(instance.settings), KeyRing.load(instance.settings.keys_file))
+    genuine = Genuine(
+        "access", login.access_token, forge(instance.settings), key_file.load(instance.settings.keys_file)
+    )
     await assert_refused_everywhere(guarded, ACCESS_ONLY[name](genuine))
 
 
@@ -124,7 +127,7 @@ async def test_a_key_verifies_its_own_algorithm_only(tmp_path: Path, alg: Algori
     rings = {name: KeyRing.generate(name) for name in ("ES256", "RS256", "HS256")}
     keys = [ring.active if name == alg else ring.keys[1] for name, ring in rings.items()]
     ring = KeyRing(tuple(keys))
-    ring.save(tmp_path / "keys.json")
+    key_file.save(ring, tmp_path / "keys.json")
     async with temporary_database() as url:
         settings = load(_env_file=None, database_url=url, keys_file=tmp_path / "keys.json", hash_workers=1)
         async with running(settings) as instance:

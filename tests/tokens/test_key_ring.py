@@ -20,6 +20,7 @@ from support.services import Instance, Start
 from support.tampering import spare_bits
 from support.tokens import bearer, decode_segment, header_of
 from support.users import add_and_log_in, log_in, token_pair
+from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import Algorithm, KeyRing, KeyRingError, thumbprint
 
 ALGORITHMS: tuple[Algorithm, ...] = ("ES256", "RS256", "HS256")
@@ -161,7 +162,7 @@ def test_ring_is_refused_in_one_line_without_key_material(name: str, tmp_path: P
     path.write_bytes(make())
     path.chmod(0o600)
     with pytest.raises(KeyRingError) as refused:
-        KeyRing.load(path)
+        key_file.load(path)
     said = str(refused.value)
     assert said.startswith(f"the key ring {path}: ")
     assert reason in said
@@ -176,8 +177,8 @@ def test_ring_is_refused_in_one_line_without_key_material(name: str, tmp_path: P
 @pytest.mark.parametrize("alg", ALGORITHMS)
 def test_generated_ring_is_read_back(alg: Algorithm, tmp_path: Path) -> None:
     path = tmp_path / "some" / "where" / "keys.json"
-    RINGS[alg].save(path)
-    assert KeyRing.load(path) == RINGS[alg]
+    key_file.save(RINGS[alg], path)
+    assert key_file.load(path) == RINGS[alg]
     assert [key.state for key in RINGS[alg].keys] == ["active", "next"]
     assert path.stat().st_mode & 0o777 == 0o600
     assert [entry.name for entry in path.parent.iterdir()] == ["keys.json"]
@@ -186,9 +187,9 @@ def test_generated_ring_is_read_back(alg: Algorithm, tmp_path: Path) -> None:
 @pytest.mark.parametrize("alg", ALGORITHMS)
 def test_good_documents_are_accepted(alg: Algorithm) -> None:
     """The table above refuses for what it spoils."""
-    assert KeyRing.parse(json.dumps(document(alg)).encode()).active.kid == RINGS[alg].active.kid
-    KeyRing.parse(changed(alg, use=..., created_at=..., note="ours"))
-    KeyRing.parse(changed(alg, created_at="2026-11-23T16:00:00.5+08:00"))
+    assert key_file.parse(json.dumps(document(alg)).encode()).active.kid == RINGS[alg].active.kid
+    key_file.parse(changed(alg, use=..., created_at=..., note="ours"))
+    key_file.parse(changed(alg, created_at="2026-11-23T16:00:00.5+08:00"))
 
 
 @pytest.mark.parametrize("alg", ["ES256", "RS256"])
@@ -216,12 +217,12 @@ def test_es256_members_have_their_full_length() -> None:
 def test_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     with pytest.raises(KeyRingError, match=re.escape(f"wutang-auth keys generate --file {path}")):
-        KeyRing.load(path)
+        key_file.load(path)
 
 
 def test_directory_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyRingError, match="cannot be read"):
-        KeyRing.load(tmp_path)
+        key_file.load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -231,9 +232,9 @@ def test_readable_by_all_is_warned_of(
     mode: int, warned: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "keys.json"
-    RINGS["ES256"].save(path)
+    key_file.save(RINGS["ES256"], path)
     path.chmod(mode)
-    KeyRing.load(path)
+    key_file.load(path)
     assert [record.levelno for record in caplog.records] == ([logging.WARNING] if warned else [])
     assert not warned or f"chmod 600 {path}" in caplog.text
 
@@ -245,12 +246,12 @@ async def test_running_service_follows_the_file(start: Start, tmp_path: Path, mo
     monkeypatch.setattr("wutang_auth.main._KEYS_POLL", 0.05)
     path = tmp_path / "keys.json"
     first = KeyRing.generate()
-    first.save(path)
+    key_file.save(first, path)
     service = await start(keys_file=path)
     login = await add_and_log_in(service)
 
     second = KeyRing.generate()
-    KeyRing((*second.keys, replace(first.active, state="retired"))).save(path)
+    key_file.save(KeyRing((*second.keys, replace(first.active, state="retired"))), path)
     await published(service, second.active.kid)
 
     success(await service.client.get("/api/auth/me", headers=login.headers))
@@ -258,7 +259,7 @@ async def test_running_service_follows_the_file(start: Start, tmp_path: Path, mo
     assert header_of(renewed.access_token)["kid"] == second.active.kid
     success(await service.client.get("/api/auth/me", headers=renewed.headers))
 
-    second.save(path)  # the old key is gone
+    key_file.save(second, path)  # the old key is gone
     await published(service, first.active.kid, there=False)
     assert_refused(await service.client.get("/api/auth/me", headers=login.headers), 401, 40001)
     success(await service.client.get("/api/auth/me", headers=renewed.headers))
@@ -288,7 +289,7 @@ async def test_broken_file_is_refused_loudly_and_the_old_ring_stays(
 ) -> None:
     monkeypatch.setattr("wutang_auth.main._KEYS_POLL", 0.02)
     path = tmp_path / "keys.json"
-    KeyRing.generate().save(path)
+    key_file.save(KeyRing.generate(), path)
     service = await start(keys_file=path)
     login = await add_and_log_in(service)
     if broken is None:
@@ -306,7 +307,7 @@ async def test_broken_file_is_refused_loudly_and_the_old_ring_stays(
     assert (await service.client.get("/readyz")).status_code == 200
 
     repaired = KeyRing.generate()
-    repaired.save(path)
+    key_file.save(repaired, path)
     await published(service, repaired.active.kid)
     assert decode_segment((await log_in(service.client)).access_token.split(".")[0])["kid"] == repaired.active.kid
 

@@ -70,6 +70,7 @@ def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.so
     from wutang_auth.main import create_app
     from wutang_auth.observability import logs
     from wutang_auth.server import process as server
+    from wutang_auth.tokens import key_file
     from wutang_auth.tokens.key_ring import KeyRing, KeyRingError
 
     keys = Path(os.environ.get("WUTANG_KEYS_FILE") or data_dir / "keys.json")
@@ -83,7 +84,7 @@ def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.so
         if migrations.current(database_url) != repository.REVISION:
             migrations.upgrade(database_url)
         if not keys.exists():
-            KeyRing.generate().save(keys)
+            key_file.save(KeyRing.generate(), keys)
         app = create_app(settings)
     except (KeyRingError, migrations.MigrationError) as error:
         raise CommandError(str(error)) from None

@@ -11,6 +11,7 @@ import typer
 
 from wutang_auth.cli.context import DATA_DIR, AsJson, CommandError, DataDir, keys_file, refresh_ttl
 from wutang_auth.cli.output import document, say, table
+from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import ALGORITHMS, Algorithm, KeyRing, KeyRingError, SigningKey
 
 app = typer.Typer(help="The keys that sign tokens.", no_args_is_help=True)
@@ -48,7 +49,7 @@ def generate(
         raise CommandError(f"{path} exists; --force replaces it and makes every token it signed invalid")
     ring = KeyRing.generate(_algorithm(alg))
     try:
-        ring.save(path)
+        key_file.save(ring, path)
     except KeyRingError as error:
         raise CommandError(str(error)) from None
     say(f"wrote {path}: {ring.active.alg} key {ring.active.kid} signs, another is ready to follow")
@@ -107,7 +108,7 @@ def _change(path: Path, change: Callable[[KeyRing], KeyRing]) -> KeyRing:
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
         ring = change(load(path))
-        ring.save(path)
+        key_file.save(ring, path)
     except KeyRingError as error:
         raise CommandError(str(error)) from None
     finally:
@@ -126,7 +127,7 @@ def load(path: Path) -> KeyRing:
         CommandError: it cannot be used.
     """
     try:
-        return KeyRing.load(path)
+        return key_file.load(path)
     except KeyRingError as error:
         raise CommandError(str(error)) from None
 

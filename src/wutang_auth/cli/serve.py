@@ -16,7 +16,8 @@ def serve(
     settings = load_settings()
     from wutang_auth.observability import logs
     from wutang_auth.server import process as server
-    from wutang_auth.tokens.key_ring import KeyRing, KeyRingError
+    from wutang_auth.tokens import key_file
+    from wutang_auth.tokens.key_ring import KeyRingError
 
     logs.configure(settings)
     app = None
@@ -26,7 +27,7 @@ def serve(
 
             app = create_app(settings)
         else:
-            KeyRing.load(settings.keys_file)
+            key_file.load(settings.keys_file)
     except KeyRingError as error:
         raise CommandError(str(error)) from None
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wutang_auth.errors import DatabaseUnavailable, Overloaded
 from wutang_auth.service.auth import AuthService
+from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import KeyRing, KeyRingError
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ async def follow_key_file(path: Path, use_ring: Callable[[KeyRing], None]) -> No
             continue
         seen = found
         try:
-            ring = await asyncio.to_thread(KeyRing.load, path)  # checking RSA keys takes a while
+            ring = await asyncio.to_thread(key_file.load, path)  # checking RSA keys takes a while
         except KeyRingError as error:
             logger.error("the key ring in use stays: %s", error)
             continue

@@ -9,8 +9,8 @@ from uuid import UUID
 from support.database import query
 from support.services import serving
 from wutang_auth.settings import load
+from wutang_auth.tokens import key_file
 from wutang_auth.tokens.access import Tokens
-from wutang_auth.tokens.key_ring import KeyRing
 
 _SESSIONS = 3000
 # a user for each session, because some calls end all sessions of a user, or the user
@@ -58,7 +58,7 @@ async def access_tokens(environment: dict[str, str]) -> list[str]:
         database_url=environment["WUTANG_DATABASE_URL"],
         keys_file=environment["WUTANG_KEYS_FILE"],
     )
-    issuer = Tokens(settings, KeyRing.load(settings.keys_file))
+    issuer = Tokens(settings, key_file.load(settings.keys_file))
     rows = await query(settings, _ADD, _SESSIONS)
     return [
         issuer.issue(

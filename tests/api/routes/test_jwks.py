@@ -8,6 +8,7 @@ import jwt
 import pytest
 
 from support.services import Instance, Start
+from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import Algorithm, KeyRing
 
 PATH = "/.well-known/jwks.json"
@@ -27,7 +28,7 @@ async def test_jwks_is_public_and_cacheable(service: Instance) -> None:
 async def test_jwks_holds_the_public_keys_of_every_state(start: Start, tmp_path: Path, alg: Algorithm) -> None:
     active, following = KeyRing.generate(alg).keys
     retired = replace(KeyRing.generate(alg).active, state="retired")
-    KeyRing((retired, active, following)).save(tmp_path / "keys.json")
+    key_file.save(KeyRing((retired, active, following)), tmp_path / "keys.json")
     service = await start(keys_file=tmp_path / "keys.json")
     keys = (await service.client.get(PATH)).json()["keys"]
     assert [key["kid"] for key in keys] == [retired.kid, active.kid, following.kid]
@@ -41,7 +42,7 @@ async def test_jwks_holds_the_public_keys_of_every_state(start: Start, tmp_path:
 
 async def test_shared_secrets_are_never_published(start: Start, tmp_path: Path) -> None:
     secret, public = KeyRing.generate("HS256").active, KeyRing.generate("ES256").keys[1]
-    KeyRing((secret, public)).save(tmp_path / "keys.json")
+    key_file.save(KeyRing((secret, public)), tmp_path / "keys.json")
     service = await start(keys_file=tmp_path / "keys.json")
     response = await service.client.get(PATH)
     assert [key["kid"] for key in response.json()["keys"]] == [public.kid]

@@ -20,6 +20,7 @@ from support.services import Instance, Start
 from support.tokens import bearer, claims_of, decode_segment, header_of
 from support.users import PASSWORD, add_and_log_in, add_user, log_in, token_pair
 from wutang_auth.passwords.workers import Passwords
+from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import Algorithm, KeyRing
 
 
@@ -158,7 +159,7 @@ async def test_access_token_says_what_rfc_9068_wants(service: Instance) -> None:
     login = await add_and_log_in(service, scopes=["users:read", "orders:write"])
     head, body, _ = login.access_token.split(".")
     header, claims = decode_segment(head), decode_segment(body)
-    active = KeyRing.load(service.settings.keys_file).active
+    active = key_file.load(service.settings.keys_file).active
     assert header == {"alg": "ES256", "typ": "at+jwt", "kid": active.kid}
     jti, sid, iat = claims.pop("jti"), claims.pop("sid"), claims.pop("iat")
     assert claims == {
@@ -231,7 +232,7 @@ async def test_access_token_verifies_with_other_libraries_from_the_jwks_alone(
     start: Start, tmp_path: Path, alg: Algorithm
 ) -> None:
     keys_file = tmp_path / "keys.json"
-    KeyRing.generate(alg).save(keys_file)
+    key_file.save(KeyRing.generate(alg), keys_file)
     service = await start(keys_file=keys_file)
     login = await add_and_log_in(service)
     document = (await service.client.get("/.well-known/jwks.json")).json()
@@ -255,7 +256,7 @@ async def test_access_token_verifies_with_other_libraries_from_the_jwks_alone(
 
 async def test_hs256_serves_but_publishes_nothing(start: Start, tmp_path: Path) -> None:
     keys_file = tmp_path / "keys.json"
-    KeyRing.generate("HS256").save(keys_file)
+    key_file.save(KeyRing.generate("HS256"), keys_file)
     service = await start(keys_file=keys_file)
     login = await add_and_log_in(service)
     success(await service.client.get("/api/auth/me", headers=login.headers))

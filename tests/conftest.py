@@ -18,6 +18,7 @@ from support.database import SERVER, TEMPLATE, administer, temporary_database, w
 from support.services import Instance, environment_of, running
 from wutang_auth.database import migrations
 from wutang_auth.embedded import EmbeddedPostgres
+from wutang_auth.service.maintenance import Intervals
 from wutang_auth.settings import Settings, load
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import KeyRing
@@ -117,8 +118,9 @@ async def start(settings: Settings) -> AsyncIterator[Callable[..., Awaitable[Ins
     """Start more services on this test's database, with other settings if given: `await start(refresh_grace=0)`."""
     async with AsyncExitStack() as stack:
 
-        async def start(**changes: Any) -> Instance:
-            return await stack.enter_async_context(running(settings.model_copy(update=changes)))
+        async def start(*, intervals: Intervals = Intervals(), **changes: Any) -> Instance:
+            changed = settings.model_copy(update=changes)
+            return await stack.enter_async_context(running(changed, intervals=intervals))
 
         yield start
 

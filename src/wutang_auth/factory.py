@@ -9,7 +9,7 @@ from wutang_auth.passwords.rules import PasswordRules
 from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import AttemptRepository, SchemaRepository, SessionRepository, UserRepository
 from wutang_auth.service import AuthService, UserService
-from wutang_auth.service.maintenance import in_background
+from wutang_auth.service.maintenance import Intervals, in_background
 from wutang_auth.service.throttle import Throttle
 from wutang_auth.settings import Settings
 from wutang_auth.tokens.access import Tokens
@@ -30,7 +30,9 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, ring: KeyRing) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, ring: KeyRing, *, intervals: Intervals = Intervals()
+) -> AsyncIterator[Services]:
     """Services on the database of the settings, with their background tasks; closed at the end of the block."""
     database = open_database(settings, size=settings.db_pool_size)
     # a few connections of its own: a storm of logins finds no others to hold, and its counters need not wait for disks
@@ -69,6 +71,7 @@ async def open_services(settings: Settings, ring: KeyRing) -> AsyncIterator[Serv
             use_ring=tokens.use,
             prunes=(sessions.prune, throttle.prune),
             auth=services.auth,
+            intervals=intervals,
         ):
             yield services
     finally:

@@ -19,6 +19,7 @@ from wutang_auth.api.middleware.edge import Edge
 from wutang_auth.api.routes import auth, docs, health, users, well_known
 from wutang_auth.api.routes import response_codes as response_code
 from wutang_auth.factory import open_services
+from wutang_auth.service.maintenance import Intervals
 from wutang_auth.settings import Settings, SettingsError
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import KeyRingError
@@ -59,7 +60,7 @@ class _Application(FastAPI):
         return Edge(stack, trusted_proxies=settings.trusted_proxies, database_seconds=settings.db_request_timeout)
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, *, intervals: Intervals = Intervals()) -> FastAPI:
     """The service. Without settings they come from the environment: `uvicorn --factory wutang_auth.main:create_app`."""
     if settings is None:
         try:
@@ -71,7 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     else:
         ring = key_file.load(settings.keys_file)
     app = _routed(settings)
-    app.state.key_ring = ring
+    app.state.open_services = partial(open_services, settings, ring, intervals=intervals)
     return app
 
 
@@ -102,7 +103,7 @@ def _routed(settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with open_services(app.state.settings, app.state.key_ring) as services:
+    async with app.state.open_services() as services:
         app.state.services = services
         # what was made until here lives as long as the process: the collector need not look at it again
         gc.collect()

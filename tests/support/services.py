@@ -14,6 +14,7 @@ import httpx
 from fastapi import FastAPI
 
 from wutang_auth.main import create_app
+from wutang_auth.service.maintenance import Intervals
 from wutang_auth.settings import Settings
 
 
@@ -60,9 +61,9 @@ def environment_of(database_url: str, keys_file: Path, **settings: object) -> di
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Instance]:
+async def running(settings: Settings, *, intervals: Intervals = Intervals()) -> AsyncIterator[Instance]:
     """A service in this process."""
-    app = create_app(settings)
+    app = create_app(settings, intervals=intervals)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://wutang.test") as client:

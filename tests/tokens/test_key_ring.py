@@ -20,6 +20,7 @@ from support.services import Instance, Start
 from support.tampering import spare_bits
 from support.tokens import bearer, decode_segment, header_of
 from support.users import add_and_log_in, log_in, token_pair
+from wutang_auth.service.maintenance import Intervals
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import Algorithm, KeyRing, KeyRingError, thumbprint
 
@@ -242,12 +243,11 @@ def test_readable_by_all_is_warned_of(
 # -- a running service
 
 
-async def test_running_service_follows_the_file(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wutang_auth.main._KEYS_POLL", 0.05)
+async def test_running_service_follows_the_file(start: Start, tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     first = KeyRing.generate()
     key_file.save(first, path)
-    service = await start(keys_file=path)
+    service = await start(intervals=Intervals(key_file=0.02), keys_file=path)
     login = await add_and_log_in(service)
 
     second = KeyRing.generate()
@@ -283,14 +283,12 @@ async def published(service: Instance, kid: str, *, there: bool = True) -> None:
 async def test_broken_file_is_refused_loudly_and_the_old_ring_stays(
     start: Start,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     broken: bytes | None,
 ) -> None:
-    monkeypatch.setattr("wutang_auth.main._KEYS_POLL", 0.02)
     path = tmp_path / "keys.json"
     key_file.save(KeyRing.generate(), path)
-    service = await start(keys_file=path)
+    service = await start(intervals=Intervals(key_file=0.02), keys_file=path)
     login = await add_and_log_in(service)
     if broken is None:
         path.unlink()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from wutang_auth.errors import DatabaseUnavailable, Overloaded
@@ -13,9 +14,6 @@ from wutang_auth.tokens.key_ring import KeyRing, KeyRingError
 
 logger = logging.getLogger(__name__)
 
-_KEYS_POLL_SECONDS = 2.0
-_CALIBRATION_RETRY_SECONDS = 2.0
-_PRUNE_INTERVAL_SECONDS = 600.0
 _PRUNE_PAUSE_SECONDS = 0.1
 _PRUNE_BATCH = 1000
 
@@ -23,15 +21,29 @@ Prune = Callable[[int], Awaitable[int]]
 """Deletes at most so many dead rows and tells how many."""
 
 
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """How often it is done, in seconds."""
+
+    key_file: float = 2.0
+    pruning: float = 600.0
+    calibration_retry: float = 2.0
+
+
 @asynccontextmanager
 async def in_background(
-    *, keys_file: Path, use_ring: Callable[[KeyRing], None], prunes: Sequence[Prune], auth: AuthService
+    *,
+    keys_file: Path,
+    use_ring: Callable[[KeyRing], None],
+    prunes: Sequence[Prune],
+    auth: AuthService,
+    intervals: Intervals,
 ) -> AsyncIterator[None]:
     """Do all of it for as long as the block runs."""
     tasks = [
-        asyncio.create_task(follow_key_file(keys_file, use_ring)),
-        asyncio.create_task(prune_regularly(prunes)),
-        asyncio.create_task(calibrate(auth)),
+        asyncio.create_task(follow_key_file(keys_file, use_ring, intervals.key_file)),
+        asyncio.create_task(prune_regularly(prunes, intervals.pruning)),
+        asyncio.create_task(calibrate(auth, intervals.calibration_retry)),
     ]
     try:
         yield
@@ -41,11 +53,11 @@ async def in_background(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def follow_key_file(path: Path, use_ring: Callable[[KeyRing], None]) -> None:
-    """Take over a changed key ring within seconds; a broken one is refused and the old one stays."""
+async def follow_key_file(path: Path, use_ring: Callable[[KeyRing], None], interval: float) -> None:
+    """Take over a changed key ring; a broken one is refused and the old one stays."""
     seen = _fingerprint(path)
     while True:
-        await asyncio.sleep(_KEYS_POLL_SECONDS)
+        await asyncio.sleep(interval)
         found = _fingerprint(path)
         if found == seen:
             continue
@@ -59,10 +71,10 @@ async def follow_key_file(path: Path, use_ring: Callable[[KeyRing], None]) -> No
         logger.info("took over the changed key ring; %s signs", ring.active.kid)
 
 
-async def prune_regularly(prunes: Sequence[Prune]) -> None:
+async def prune_regularly(prunes: Sequence[Prune], interval: float) -> None:
     """Delete dead rows, a little at a time, so that nobody waits for it."""
     while True:
-        await asyncio.sleep(_PRUNE_INTERVAL_SECONDS)
+        await asyncio.sleep(interval)
         for prune in prunes:
             try:
                 while await prune(_PRUNE_BATCH) == _PRUNE_BATCH:  # noqa: ASYNC110 -- a pause, no polling
@@ -71,13 +83,13 @@ async def prune_regularly(prunes: Sequence[Prune]) -> None:
                 logger.warning("could not prune; will try again later")
 
 
-async def calibrate(auth: AuthService) -> None:
+async def calibrate(auth: AuthService, retry: float) -> None:
     """Learn what the stored hashes cost, as soon as the database is there."""
     while True:
         try:
             await auth.calibrate()
         except (DatabaseUnavailable, Overloaded):
-            await asyncio.sleep(_CALIBRATION_RETRY_SECONDS)
+            await asyncio.sleep(retry)
         else:
             return
 

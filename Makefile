@@ -38,9 +38,6 @@ lint: venv check-locks  ## Check style, types, imports, the Dockerfile and the l
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
 
-sql: venv  ## Write repository/sql.py anew, after changing a statement or a table
-	@sql=$$($(BIN)/python -m wutang_auth.statements) && printf '%s\n' "$$sql" >src/wutang_auth/repository/sql.py
-
 format: venv  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format

@@ -201,7 +201,7 @@ def bloat(where: Stage, options: argparse.Namespace) -> dict[str, Any]:
 
 async def refresh_many(url: str, statements: dict[str, Any], refreshes: int) -> float:
     """The seconds that so many refreshes took: each a row of its own, some in one transaction."""
-    sql, order = statements["refresh"]["sql"], statements["refresh"]["arguments"]
+    sql, order = statements["refresh"]["sql"], statements["refresh"]["parameters"]
     grace = timedelta(seconds=statements["grace"])
     connections = [await asyncpg.connect(url) for _ in range(WRITERS)]
     sessions = await connections[0].fetch("SELECT user_id, id, generation FROM sessions ORDER BY random()")
@@ -217,12 +217,12 @@ async def refresh_many(url: str, statements: dict[str, Any], refreshes: int) -> 
                 rows = []
                 for session in own[first : first + BATCH]:
                     values = {
-                        ":uid": session["user_id"],
-                        ":sid": session["id"],
-                        ":given": session["generation"] + turn,
-                        ":grace": grace,
+                        "user_id": session["user_id"],
+                        "session_id": session["id"],
+                        "given": session["generation"] + turn,
+                        "grace": grace,
                     }
-                    rows.append([values.get(argument, argument) for argument in order])
+                    rows.append([values[parameter] for parameter in order])
                 done += len(rows)
                 await connection.executemany(sql, rows)
                 if time.monotonic() - last_said > 10:

@@ -16,7 +16,7 @@ branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
 
-def _moment(name: str, *, nullable: bool = False) -> "sa.Column[datetime]":
+def _timestamp(name: str, *, nullable: bool = False) -> "sa.Column[datetime]":
     default = None if nullable else sa.text("now()")
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable, server_default=default)
 
@@ -28,20 +28,20 @@ def upgrade() -> None:
         sa.Column("email", sa.Text(), nullable=False),
         sa.Column("canonical_email", sa.Text(), nullable=False, unique=True),
         sa.Column("name", sa.Text(), nullable=False, server_default=sa.text("''")),
-        _moment("email_verified_at", nullable=True),
+        _timestamp("email_verified_at", nullable=True),
         sa.Column("password_hash", sa.Text(), nullable=False),
         sa.Column("scopes", sa.ARRAY(sa.Text()), nullable=False, server_default=sa.text("'{}'")),
-        _moment("disabled_at", nullable=True),
-        _moment("created_at"),
-        _moment("updated_at"),
+        _timestamp("disabled_at", nullable=True),
+        _timestamp("created_at"),
+        _timestamp("updated_at"),
     )
     op.create_table(
         "sessions",
         sa.Column("user_id", sa.BigInteger(), sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("id", sa.Uuid(), primary_key=True),
         sa.Column("generation", sa.Integer(), nullable=False, server_default=sa.text("0")),
-        _moment("rotated_at"),
-        _moment("created_at"),
+        _timestamp("rotated_at"),
+        _timestamp("created_at"),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ip", sa.Text(), nullable=True),
         sa.Column("user_agent", sa.Text(), nullable=True),

@@ -102,7 +102,7 @@ async def me(scope: dict[str, Any]) -> bytes:
             verified.clear()
         claims = verified[token] = verify(token)
     user, session, generation, expires_at = claims
-    row = await select.fetchrow({"uid": user, "sid": session})
+    row = await select.fetchrow({"user_id": user, "session_id": session})
     if row["generation"] != generation or row["has_expired"] or row["disabled_at"] or expires_at <= time.time():
         raise ValueError("no longer valid")
     return orjson.dumps(
@@ -125,7 +125,7 @@ async def refresh(scope: dict[str, Any]) -> bytes:
     now = int(time.time())
     if expires_at <= now:
         raise ValueError("expired")
-    row = await update.fetchrow({"uid": user, "sid": session, "given": generation})
+    row = await update.fetchrow({"user_id": user, "session_id": session, "given": generation})
     if not row["stepped"]:
         raise ValueError("used before")
     end = now + int(row["lifetime"])

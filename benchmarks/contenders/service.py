@@ -6,7 +6,7 @@ import asyncpg
 from seeding import Plan, in_database
 
 from wutang_auth.database import migrations
-from wutang_auth.repository import sql
+from wutang_auth.repository import SessionRepository
 from wutang_auth.settings import Settings
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.access import Tokens
@@ -98,7 +98,7 @@ async def some_sessions(connection: "asyncpg.Connection", plan: Plan) -> "list[a
 
 def write_statements(plan: Plan, settings: Settings) -> None:
     """Hand the service's own SQL to the limit, which has to run the same."""
-    statements = {"me": sql.SESSIONS_READ, "refresh": sql.SESSIONS_ROTATE}
+    statements = {"me": SessionRepository.READ, "refresh": SessionRepository.ROTATE}
     document = {name: {"sql": it.sql, "parameters": it.parameters} for name, it in statements.items()}
     document["grace"] = settings.refresh_grace
     (plan.directory / "statements.json").write_text(json.dumps(document, indent=2))

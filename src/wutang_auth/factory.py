@@ -39,16 +39,16 @@ async def open_services(
     counters = open_database(settings, size=_THROTTLE_CONNECTIONS, synchronous_commit="off")
     throttle = Throttle(
         AttemptRepository(counters),
-        account_free=settings.throttle_account_free,
-        address_free=settings.throttle_address_free,
+        account_allowed_failures=settings.throttle_account_free,
+        address_allowed_failures=settings.throttle_address_free,
         max_wait=settings.throttle_max_wait,
-        forget=settings.throttle_forget,
+        reset_after=settings.throttle_forget,
     )
     passwords = Passwords(workers=settings.hash_workers, queue=settings.hash_queue)
     rules = PasswordRules(min_length=settings.password_min_length)
     tokens = Tokens(settings, ring)
     users = UserRepository(database)
-    sessions = SessionRepository(database, ttl=settings.refresh_ttl, grace=settings.refresh_grace)
+    sessions = SessionRepository(database)
     services = Services(
         auth=AuthService(
             users=users,
@@ -58,6 +58,7 @@ async def open_services(
             rules=rules,
             throttle=throttle,
             session_ttl=settings.refresh_ttl,
+            refresh_grace=settings.refresh_grace,
             refresh_with_access_token=settings.refresh_with_access_token,
         ),
         users=UserService(users=users, sessions=sessions, passwords=passwords, rules=rules),

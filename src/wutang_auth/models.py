@@ -1,4 +1,4 @@
-"""The schema, once: SQLModel tables that statements and migrations are written from."""
+"""The schema, once: SQLModel tables, from which Alembic writes migrations. The service does not import it."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,8 +10,8 @@ from sqlmodel import Column, Field, SQLModel
 NOW = text("now()")
 
 
-def _moment(*, nullable: bool = False) -> "Column[datetime]":
-    return Column(DateTime(timezone=True), nullable=nullable, server_default=None if nullable else NOW)
+def _timestamp(name: str | None = None, *, nullable: bool = False) -> "Column[datetime]":
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=None if nullable else NOW)
 
 
 class User(SQLModel, table=True):
@@ -24,12 +24,12 @@ class User(SQLModel, table=True):
     canonical_email: str = Field(sa_column=Column(Text, nullable=False, unique=True))
     """The e-mail as compared: NFKC and case-folded."""
     name: str = Field(sa_column=Column(Text, nullable=False, server_default=text("''")))
-    email_verified_at: datetime | None = Field(sa_column=_moment(nullable=True))
+    email_verified_at: datetime | None = Field(sa_column=_timestamp(nullable=True))
     password_hash: str = Field(sa_column=Column(Text, nullable=False))
     scopes: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'")))
-    disabled_at: datetime | None = Field(sa_column=_moment(nullable=True))
-    created_at: datetime = Field(sa_column=_moment())
-    updated_at: datetime = Field(sa_column=_moment())
+    disabled_at: datetime | None = Field(sa_column=_timestamp(nullable=True))
+    created_at: datetime = Field(sa_column=_timestamp())
+    updated_at: datetime = Field(sa_column=_timestamp())
 
 
 class Session(SQLModel, table=True):
@@ -55,9 +55,9 @@ class Session(SQLModel, table=True):
     user_id: int = Field(sa_column=Column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True))
     id: UUID = Field(sa_column=Column(UuidType, primary_key=True))
     generation: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
-    rotated_at: datetime = Field(sa_column=_moment())
-    """When the present generation began."""
-    created_at: datetime = Field(sa_column=_moment())
+    rotated_at: datetime = Field(sa_column=_timestamp())
+    """When the present generation started."""
+    created_at: datetime = Field(sa_column=_timestamp())
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     ip: str | None = Field(sa_column=Column(Text, nullable=True))
     user_agent: str | None = Field(sa_column=Column(Text, nullable=True))
@@ -80,9 +80,9 @@ class Attempt(SQLModel, table=True):
     """All since the last success, refused ones too."""
     failures: int = Field(sa_column=Column(Integer, nullable=False))
     """Those that were let through to the password."""
-    turn: int = Field(sa_column=Column(BigInteger, nullable=False))
+    nonce: int = Field(sa_column=Column("turn", BigInteger, nullable=False))
     """A random number of the attempt that was let through last: how an attempt sees that it was the one."""
-    last_at: datetime = Field(sa_column=_moment())
-    free_at: datetime = Field(sa_column=_moment())
+    last_at: datetime = Field(sa_column=_timestamp())
+    allowed_at: datetime = Field(sa_column=_timestamp("free_at"))
     """When the next one is let through."""
-    succeeded_at: datetime | None = Field(sa_column=_moment(nullable=True))
+    succeeded_at: datetime | None = Field(sa_column=_timestamp(nullable=True))

@@ -7,7 +7,7 @@ import pytest
 
 from support.commands import Outcome, run, run_apart
 from support.database import query, revision_of, set_revision, table_names
-from wutang_auth import repository
+from wutang_auth.database import REVISION
 
 
 async def migrate(url: str, *arguments: str) -> Outcome:
@@ -16,12 +16,12 @@ async def migrate(url: str, *arguments: str) -> Outcome:
 
 async def test_migrate_brings_an_empty_database_to_head(empty_database_url: str) -> None:
     behind = (await migrate(empty_database_url, "--check")).error
-    assert behind == f"the schema is behind (empty, not {repository.REVISION}); run `wutang-auth migrate`"
+    assert behind == f"the schema is behind (empty, not {REVISION}); run `wutang-auth migrate`"
     done = (await migrate(empty_database_url)).said
-    assert done == f"migrated the schema from empty to {repository.REVISION}"
-    assert await revision_of(empty_database_url) == [repository.REVISION]
+    assert done == f"migrated the schema from empty to {REVISION}"
+    assert await revision_of(empty_database_url) == [REVISION]
     for arguments in ((), ("--check",)):
-        assert (await migrate(empty_database_url, *arguments)).said == f"the schema is at head ({repository.REVISION})"
+        assert (await migrate(empty_database_url, *arguments)).said == f"the schema is at head ({REVISION})"
 
 
 async def test_migrations_at_once_happen_once(empty_database_url: str) -> None:
@@ -29,7 +29,7 @@ async def test_migrations_at_once_happen_once(empty_database_url: str) -> None:
     environment = {"WUTANG_DATABASE_URL": empty_database_url}
     done = await asyncio.gather(*(run_apart(environment, "migrate") for _ in range(3)))
     assert [(one.code, one.stderr) for one in done] == [(0, "")] * 3
-    assert await revision_of(empty_database_url) == [repository.REVISION]
+    assert await revision_of(empty_database_url) == [REVISION]
 
 
 async def test_migration_that_fails_leaves_the_schema_as_it_was(empty_database_url: str) -> None:

@@ -23,7 +23,7 @@ from support.tokens import bearer
 from support.users import PASSWORD, Login, add_and_log_in, add_user, token_pair
 from wutang_auth.database import Database, Statement, migrations
 from wutang_auth.errors import DatabaseUnavailable, EmailTaken
-from wutang_auth.repository import UserRepository, sql
+from wutang_auth.repository import UserRepository
 from wutang_auth.settings import Settings
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.access import Tokens
@@ -317,23 +317,39 @@ async def test_connection_survives_a_refused_statement(database_url: str) -> Non
     await database.close()
 
 
+async def test_connection_survives_the_loss_of_one_that_the_server_has_to_another(database_url: str) -> None:
+    """As when a distributed engine cannot reach a node: the severity is ERROR, where it would be FATAL for ours."""
+    await query(
+        database_url,
+        """CREATE FUNCTION reach_node() RETURNS void LANGUAGE plpgsql AS
+           $$ BEGIN RAISE EXCEPTION 'connection to the remote node failed' USING ERRCODE = '08006'; END $$""",
+    )
+    database = Database(database_url, size=1)
+    backend = Statement("SELECT pg_backend_pid()")
+    before = await database.fetchrow(backend)
+    with pytest.raises(DatabaseUnavailable):
+        await database.fetch(Statement("SELECT reach_node()"))
+    assert await database.fetchrow(backend) == before
+    await database.close()
+
+
 async def test_transaction_happens_together_or_not_at_all(database_url: str) -> None:
     database = Database(database_url, size=1)
     users = UserRepository(database)
     with suppress(ZeroDivisionError):
         async with database.transaction() as transaction:
-            await transaction.fetch(sql.USERS_CREATE, **created("a@b.example"))
+            await transaction.fetch(UserRepository.CREATE, **created("a@b.example"))
             raise ZeroDivisionError
     assert await users.list(after=0, limit=10) == []
     async with database.transaction() as transaction:
-        await transaction.fetch(sql.USERS_CREATE, **created("a@b.example"))
+        await transaction.fetch(UserRepository.CREATE, **created("a@b.example"))
     assert [user.email for user in await users.list(after=0, limit=10)] == ["a@b.example"]
     await database.close()
 
 
 def created(email: str) -> dict[str, object]:
     return {
-        "email": email, "canonical": email, "name": "", "password_hash": "x", "scopes": [], "disabled": False,
+        "email": email, "canonical_email": email, "name": "", "password_hash": "x", "scopes": [], "disabled": False,
         "email_verified_at": None,
     }  # fmt: skip
 

@@ -15,8 +15,7 @@ from support.commands import Outcome, run
 from support.database import query, revision_of, table_names, user_ids
 from support.services import environment_of
 from support.users import add_user
-from wutang_auth import repository
-from wutang_auth.database import migrations
+from wutang_auth.database import REVISION, migrations
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -53,7 +52,7 @@ async def test_every_migration_can_be_taken_back(database_url: str) -> None:
 async def test_alembic_works_by_itself_in_a_checkout(empty_database_url: str) -> None:
     for arguments in (["upgrade", "head"], ["check"]):
         run_python(CHECKOUT, empty_database_url, "-m", "alembic", *arguments)
-    assert await revision_of(empty_database_url) == [repository.REVISION]
+    assert await revision_of(empty_database_url) == [REVISION]
 
 
 async def test_wheel_brings_its_migrations_along(empty_database_url: str, tmp_path: Path) -> None:
@@ -65,8 +64,8 @@ async def test_wheel_brings_its_migrations_along(empty_database_url: str, tmp_pa
 
     program = f"import sys; sys.path.insert(0, {str(installed)!r}); from wutang_auth.cli import main; main()"
     said = run_python(tmp_path, empty_database_url, "-c", program, "migrate")
-    assert said == f"migrated the schema from empty to {repository.REVISION}\n"
-    assert await revision_of(empty_database_url) == [repository.REVISION]
+    assert said == f"migrated the schema from empty to {REVISION}\n"
+    assert await revision_of(empty_database_url) == [REVISION]
 
 
 def unpacked_wheel(directory: Path) -> Path:
@@ -89,7 +88,7 @@ def run_python(directory: Path, url: str, *arguments: str) -> str:
 
 
 def newest() -> str:
-    script = ScriptDirectory.from_config(migrations.config()).get_revision(repository.REVISION)
+    script = ScriptDirectory.from_config(migrations.config()).get_revision(REVISION)
     assert script is not None
     return Path(script.path).name
 

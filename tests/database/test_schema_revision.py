@@ -1,8 +1,7 @@
 from alembic.script import ScriptDirectory
 
-from wutang_auth import repository
-from wutang_auth.database import migrations
+from wutang_auth.database import REVISION, migrations
 
 
-def test_the_models_name_the_newest_migration() -> None:
-    assert ScriptDirectory.from_config(migrations.config()).get_heads() == [repository.REVISION]
+def test_revision_that_is_read_from_the_file_names_is_alembics_head() -> None:
+    assert ScriptDirectory.from_config(migrations.config()).get_heads() == [REVISION]

@@ -15,7 +15,7 @@ from wutang_auth.database.hosts import of_each_host
 from wutang_auth.errors import DatabaseUnavailable
 
 ONE = Statement("SELECT 1")
-SLEEP = Statement("SELECT pg_sleep($1)", ("seconds",))
+SLEEP = Statement("SELECT pg_sleep($seconds)")
 RUNNING = """
     SELECT count(*) FROM pg_stat_activity
     WHERE state = 'active' AND query LIKE '%pg_sleep%' AND datname = current_database() AND pid != pg_backend_pid()
@@ -75,7 +75,7 @@ async def test_silent_host_keeps_nobody_from_the_next(stage: SetStage) -> None:
         database = Database(url, size=4, connect_timeout=5)
         await asyncio.gather(*(database.fetch(ONE) for _ in range(4)))
         # and it comes last from now on
-        database._epoch += 1
+        database._generation += 1
         begun = time.monotonic()
         await database.fetch(ONE)
         assert database._hosts.urls[-1] == scene.primary.url().replace(host, f"127.0.0.1:{silent.port}")
@@ -149,7 +149,7 @@ async def test_pooler_that_refuses_settings_is_connected_without_them(stage: Set
         await asyncio.gather(*(database.fetch(ONE) for _ in range(4)))
         assert refused > 0
         refused = 0
-        database._epoch += 1
+        database._generation += 1
         await database.fetch(ONE)
         assert refused == 0
         await database.close()

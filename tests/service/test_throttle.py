@@ -13,7 +13,7 @@ from support.services import Instance, Start
 from support.users import PASSWORD, add_and_log_in, add_user, log_in
 from wutang_auth.database import Database
 from wutang_auth.passwords.workers import Passwords
-from wutang_auth.repository.attempts import Admission, AttemptRepository, Keys, Limits
+from wutang_auth.repository.attempts import Admission, AttemptKeys, AttemptRepository, ThrottlePolicy
 
 
 async def test_a_burst_is_counted_exactly_and_hashed_only_as_far_as_free(service: Instance) -> None:
@@ -86,9 +86,9 @@ async def test_one_address_that_tries_many_accounts_is_throttled(start: Start) -
     assert counted.count(1) == 5, "what the address is refused for is not counted for the account"
 
 
-LIMITS = Limits(
-    address_free=5, account_free=1000, max_wait=timedelta(hours=1), exhausted=1000, forget=timedelta(days=1),
-    memory=timedelta(days=30),
+POLICY = ThrottlePolicy(
+    account_allowed_failures=1000, address_allowed_failures=5, max_wait=timedelta(hours=1), max_failures=1000,
+    reset_after=timedelta(days=1), memory=timedelta(days=30),
 )  # fmt: skip
 
 
@@ -97,7 +97,9 @@ async def test_a_burst_beyond_the_last_turn_of_an_address_costs_accounts_nothing
     attempts = AttemptRepository(database)
 
     async def attempt(number: int) -> Admission:
-        return await attempts.admit(Keys(b"address", b"account %d" % number, b"both %d" % number), LIMITS, turn=number)
+        return await attempts.admit(
+            AttemptKeys(b"address", b"account %d" % number, b"both %d" % number), POLICY, nonce=number
+        )
 
     assert (await attempt(1)).admitted
     holder, observer = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
@@ -121,11 +123,14 @@ async def test_a_burst_beyond_the_last_turn_of_an_address_costs_accounts_nothing
 async def test_attempts_and_successes_do_not_wait_for_each_other_in_a_circle(database_url: str) -> None:
     database = Database(database_url, size=20, pool_timeout=30, statement_timeout=30)
     attempts = AttemptRepository(database)
-    keys = [Keys(b"address", b"account", b"both"), Keys(b"address", b"z account", b"a both")]
-    limits = replace(LIMITS, address_free=10_000, account_free=10_000)
+    keys = [
+        AttemptKeys(b"address", b"account", b"account at address"),
+        AttemptKeys(b"address", b"z account", b"an account at address"),
+    ]
+    policy = replace(POLICY, address_allowed_failures=10_000, account_allowed_failures=10_000)
     for _ in range(20):
         await asyncio.gather(
-            *(attempts.admit(keys[number % 2], limits, turn=number + 1) for number in range(20)),
+            *(attempts.admit(keys[number % 2], policy, nonce=number + 1) for number in range(20)),
             *(attempts.forgive(keys[number % 2]) for number in range(20)),
             *(attempts.refund(keys[number % 2], known_address=number % 4 > 1) for number in range(20)),
         )
@@ -184,7 +189,7 @@ async def test_after_a_hundred_failures_there_is_one_attempt_a_day(start: Start)
     assert 86_000 < int(refused.headers["retry-after"]) <= 86_400
 
 
-async def test_counting_begins_anew_after_long_quiet(service: Instance) -> None:
+async def test_counting_starts_again_after_long_quiet(service: Instance) -> None:
     await add_user(service.settings)
     wrong = {"email": "ada@wutang.example", "password": "wrong"}
     for _ in range(9):
@@ -231,7 +236,7 @@ async def test_refusals_take_as_long_as_the_slowest_stored_hash() -> None:
     quick = await passwords.verify("x", None)
     assert quick.cpu_seconds < slower.cpu_seconds
     for verdict in (slow, quick):
-        begun = perf_counter()
+        started = perf_counter()
         await passwords.pad_refusal(verdict)
-        assert verdict.seconds + perf_counter() - begun >= max(slow.seconds, slower.seconds)
+        assert verdict.seconds + perf_counter() - started >= max(slow.seconds, slower.seconds)
     passwords.close()

@@ -148,7 +148,7 @@ def run_users(data_dir: Path, work: Callable[[UserService], Awaitable[T]]) -> T:
             return await work(
                 UserService(
                     users=UserRepository(database),
-                    sessions=SessionRepository(database, ttl=0, grace=0),
+                    sessions=SessionRepository(database),
                     passwords=passwords,
                     rules=rules,
                 )

@@ -65,8 +65,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.socket) -> None:
-    from wutang_auth import repository
-    from wutang_auth.database import migrations
+    from wutang_auth.database import REVISION, migrations
     from wutang_auth.main import create_app
     from wutang_auth.observability import logs
     from wutang_auth.server import process as server
@@ -81,7 +80,7 @@ def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.so
     )
     logs.configure(settings)
     try:
-        if migrations.current(database_url) != repository.REVISION:
+        if migrations.current(database_url) != REVISION:
             migrations.upgrade(database_url)
         if not keys.exists():
             key_file.save(KeyRing.generate(), keys)

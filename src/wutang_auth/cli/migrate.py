@@ -14,13 +14,12 @@ def migrate(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Bring the database's schema to head."""
-    from wutang_auth import repository
-    from wutang_auth.database import migrations
+    from wutang_auth.database import REVISION, migrations
 
     with database_url(data_dir) as url:
         try:
             before = migrations.current(url)
-            if before == repository.REVISION:
+            if before == REVISION:
                 say(f"the schema is at head ({before})")
                 return
             if before is not None and not migrations.is_known(before):
@@ -29,9 +28,9 @@ def migrate(
                 )
             if check:
                 raise CommandError(
-                    f"the schema is behind ({before or 'empty'}, not {repository.REVISION}); run `wutang-auth migrate`"
+                    f"the schema is behind ({before or 'empty'}, not {REVISION}); run `wutang-auth migrate`"
                 )
             migrations.upgrade(url)
         except migrations.MigrationError as error:
             raise CommandError(str(error)) from None
-        say(f"migrated the schema from {before or 'empty'} to {repository.REVISION}")
+        say(f"migrated the schema from {before or 'empty'} to {REVISION}")

@@ -53,7 +53,7 @@ def prune(*, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
     """Delete the sessions that are past their lifetime, in small batches."""
 
     async def work(database: Database) -> int:
-        sessions = SessionRepository(database, ttl=0, grace=0)
+        sessions = SessionRepository(database)
         total = 0
         while deleted := await sessions.prune(_BATCH):
             total += deleted

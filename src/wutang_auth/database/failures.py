@@ -19,8 +19,11 @@ _LEAVES_USABLE = ("40", "53", "55", "42")
 
 def leaves_usable(error: BaseException) -> bool:
     """Whether the connection can serve the next request after this error."""
-    if isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(_LEAVES_USABLE):
-        return True
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        # the server reached us and tells of a connection of its own, as a distributed engine has them to other nodes
+        if state.startswith(_LEAVES_USABLE) or (state.startswith("08") and error.severity_en == "ERROR"):
+            return True
     return not isinstance(error, asyncio.CancelledError) and not is_unavailable(error)
 
 

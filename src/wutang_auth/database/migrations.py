@@ -1,12 +1,13 @@
-"""The schema's migrations: where they are and how they are applied."""
+"""The schema's migrations, and how they are applied."""
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
+
+from wutang_auth.database.revision import MIGRATIONS
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -25,7 +26,7 @@ def config(url: str | None = None) -> "Config":
     from alembic.config import Config
 
     settings = Config()
-    settings.set_main_option("script_location", str(_directory()).replace("%", "%%"))
+    settings.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     settings.set_main_option("path_separator", "os")
     settings.attributes["url"] = url
     return settings
@@ -56,13 +57,6 @@ def upgrade(url: str) -> None:
     from alembic import command  # late: most processes never migrate
 
     _translated(lambda: command.upgrade(config(url), "head"))
-
-
-def _directory() -> Path:
-    """`alembic/` beside this module in an installed wheel, at the top of a checkout."""
-    package = Path(__file__).parents[1]
-    installed = package / "alembic"
-    return installed if installed.is_dir() else package.parents[1] / "alembic"
 
 
 async def _current(url: str) -> str | None:

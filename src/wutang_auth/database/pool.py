@@ -40,11 +40,12 @@ class _Unprepared:
 class _Connection:
     """An asyncpg connection with the statements that are prepared on it."""
 
-    __slots__ = ("deadline", "epoch", "prepared", "raw", "settings")
+    __slots__ = ("deadline", "generation", "prepared", "raw", "settings")
 
-    def __init__(self, raw: "asyncpg.Connection[Any]", epoch: int) -> None:
+    def __init__(self, raw: "asyncpg.Connection[Any]", generation: int) -> None:
         self.raw = raw
-        self.epoch = epoch
+        self.generation = generation
+        """That of the pool when it was made; one of an older generation is not used again."""
         self.deadline = math.inf
         """When the statement that it runs has taken too long, by the loop's clock."""
         self.settings = raw.get_settings()
@@ -97,16 +98,16 @@ class Database:
         self._idle: list[_Connection] = []
         self._waiting: deque[asyncio.Future[_Connection | None]] = deque()
         self._open = 0
-        self._epoch = 0
-        self._full_until = 0.0
+        self._generation = 0
+        self._server_full_until = 0.0
         self._closed = False
 
     async def fetch(self, statement: Statement, **parameters: Any) -> list[asyncpg.Record]:
         """Run one statement in a transaction of its own and return its rows."""
         loop = asyncio.get_running_loop()
-        begun = loop.time()
+        started = loop.time()
         budget = request_context.get().budget
-        deadline = math.inf if budget is None else begun + budget.seconds_left
+        deadline = math.inf if budget is None else started + budget.seconds_left
         connection = self._take() or await self._acquire(deadline)
         connection.deadline = min(loop.time() + self._statement_timeout, deadline)
         try:
@@ -119,7 +120,7 @@ class Database:
             raise
         finally:
             if budget is not None:
-                budget.seconds_left -= loop.time() - begun
+                budget.seconds_left -= loop.time() - started
         self._release(connection)
         return rows
 
@@ -178,7 +179,7 @@ class Database:
         """An idle connection, if there is one."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.epoch == self._epoch and not connection.raw.is_closed():
+            if connection.generation == self._generation and not connection.raw.is_closed():
                 return connection
             self._drop(connection)
         return None
@@ -192,7 +193,7 @@ class Database:
         loop = asyncio.get_running_loop()
         if loop.time() >= deadline:
             raise DatabaseUnavailable("the request has waited long enough")
-        if self._has_place():
+        if self._has_slot():
             self._open += 1
             try:
                 return await self._connect(deadline)
@@ -212,15 +213,15 @@ class Database:
                     self._release(handed)
                 else:
                     self._open -= 1
-                    self._offer_place()
+                    self._wake_waiter()
             raise
         finally:
             timer.cancel()
         return handed or await self._connect(deadline)
 
     async def _connect(self, deadline: float) -> _Connection:
-        """Connect in a place that `_open` already counts."""
-        epoch = self._epoch
+        """Connect in a slot that `_open` already counts."""
+        generation = self._generation
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(min(loop.time() + self._connect_timeout, deadline)):
@@ -228,11 +229,11 @@ class Database:
         except BaseException as error:
             self._open -= 1
             if isinstance(error, asyncpg.TooManyConnectionsError):
-                self._full_until = loop.time() + _FULL_SECONDS
-            self._offer_place()
+                self._server_full_until = loop.time() + _FULL_SECONDS
+            self._wake_waiter()
             raise_translated(error)
             raise
-        connection = _Connection(raw, epoch)
+        connection = _Connection(raw, generation)
         self._connections.add(connection)
         if self._watch is None:
             self._watch = loop.call_later(_WATCH_SECONDS, self._cut_overdue)
@@ -252,20 +253,20 @@ class Database:
                     connection.raw.terminate()
         self._watch = loop.call_later(_WATCH_SECONDS, self._cut_overdue) if self._connections else None
 
-    def _has_place(self) -> bool:
+    def _has_slot(self) -> bool:
         """Whether one more connection may be made."""
         if self._open >= self._size:
             return False
-        return self._open == 0 or asyncio.get_running_loop().time() >= self._full_until
+        return self._open == 0 or asyncio.get_running_loop().time() >= self._server_full_until
 
     def _release(self, connection: _Connection, error: BaseException | None = None) -> None:
         raw = connection.raw
         connection.deadline = math.inf
         if error is not None and not leaves_usable(error):
             if is_unavailable(error):
-                self._epoch += 1
+                self._generation += 1
             self._drop(connection)
-        elif connection.epoch != self._epoch or self._closed or raw.is_closed():
+        elif connection.generation != self._generation or self._closed or raw.is_closed():
             self._drop(connection)
         else:
             while self._waiting:
@@ -279,11 +280,11 @@ class Database:
         self._open -= 1
         self._connections.discard(connection)
         connection.raw.terminate()
-        self._offer_place()
+        self._wake_waiter()
 
-    def _offer_place(self) -> None:
-        """Let the first who waits make a connection of its own, in a place that is counted here."""
-        while self._waiting and self._has_place():
+    def _wake_waiter(self) -> None:
+        """Let the first who waits make a connection of its own, in a slot that is counted here."""
+        while self._waiting and self._has_slot():
             waiter = self._waiting.popleft()
             if not waiter.done():
                 self._open += 1

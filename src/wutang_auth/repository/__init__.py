@@ -1,22 +1,18 @@
-"""The only place from which SQL is sent, one file a table.
+"""The only place where SQL is, one file a table: each statement beside the method that runs it."""
 
-The SQL is in `sql.py`, made from `statements`; that of imports, on a table of their own, is in `user_import.py`.
-"""
-
-from wutang_auth.repository.attempts import AttemptRepository, Keys, Limits
-from wutang_auth.repository.schema import REVISION, SchemaRepository
-from wutang_auth.repository.sessions import Rotation, SessionRecord, SessionRepository, SessionState
+from wutang_auth.repository.attempts import AttemptKeys, AttemptRepository, ThrottlePolicy
+from wutang_auth.repository.schema import SchemaRepository
+from wutang_auth.repository.sessions import EndedSession, Rotation, SessionRecord, SessionRepository, SessionState
 from wutang_auth.repository.user_import import ImportRepository, IncomingUser, RejectedRow
 from wutang_auth.repository.users import Credentials, StoredUser, UserChange, UserRecord, UserRepository
 
 __all__ = [
-    "REVISION",
+    "AttemptKeys",
     "AttemptRepository",
     "Credentials",
+    "EndedSession",
     "ImportRepository",
     "IncomingUser",
-    "Keys",
-    "Limits",
     "RejectedRow",
     "Rotation",
     "SchemaRepository",
@@ -24,6 +20,7 @@ __all__ = [
     "SessionRepository",
     "SessionState",
     "StoredUser",
+    "ThrottlePolicy",
     "UserChange",
     "UserRecord",
     "UserRepository",

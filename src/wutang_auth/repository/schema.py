@@ -1,10 +1,6 @@
-"""The schema's revision, by Alembic's own table."""
+"""The schema's revision, in Alembic's own table."""
 
-from wutang_auth.database import Database
-from wutang_auth.repository import sql
-
-REVISION = "0002"
-"""Alembic's newest revision, which `models` is; here too, so that a starting service need not load Alembic."""
+from wutang_auth.database import Database, Statement
 
 
 class SchemaRepository:
@@ -13,11 +9,13 @@ class SchemaRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    REVISION = Statement("SELECT version_num FROM alembic_version")
+
     async def revision(self) -> str | None:
         """The schema's revision.
 
         Raises:
             DatabaseUnavailable: also when there is no schema at all.
         """
-        row = await self._database.fetchrow(sql.SCHEMA_REVISION)
-        return None if row is None else str(row[0])
+        row = await self._database.fetchrow(self.REVISION)
+        return None if row is None else str(row["version_num"])

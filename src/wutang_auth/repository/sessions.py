@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from wutang_auth.database import Database
-from wutang_auth.repository import sql
-from wutang_auth.repository.users import UserRecord
+from wutang_auth.database import Database, Statement, reader
+from wutang_auth.repository.users import USER_COLUMNS, UserRecord
 
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """A session at this moment, by the database's clock."""
+    """A session as it is now, by the database's clock."""
 
     generation: int
     in_grace: bool
@@ -26,10 +25,20 @@ class Rotation:
     generation: int
     stepped: bool
     in_grace: bool
+    """Whether the generation before this one is still honoured."""
     is_disabled: bool
     scopes: list[str]
     lifetime: float
     """Seconds left of the session; not above 0 when it has expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedSession:
+    """A session that was deleted."""
+
+    id: UUID
+    was_live: bool
+    """False if it was past its lifetime."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +53,128 @@ class SessionRecord:
     user_agent: str | None
 
 
-class SessionRepository:
-    """The `sessions` table."""
+_session_state = reader(SessionState)
+_user = reader(UserRecord)
+_rotation = reader(Rotation)
+_ended_session = reader(EndedSession)
+_session = reader(SessionRecord)
 
-    def __init__(self, database: Database, *, ttl: int, grace: int) -> None:
+
+_MAY_STEP = "sessions.generation = $given AND sessions.expires_at > clock.t AND users.disabled_at IS NULL"
+
+
+def _in_grace(now: str) -> str:
+    """SQL: whether the generation before the present one is still honoured."""
+    return f"{now} - sessions.rotated_at < $grace AS in_grace"
+
+
+class SessionRepository:
+    """The `sessions` table.
+
+    Statements that write take the time from a common table expression: distributed engines refuse now() in CASE,
+    COALESCE and RETURNING.
+    """
+
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._ttl = timedelta(seconds=ttl)
-        self._grace = timedelta(seconds=grace)
+
+    # SECURITY: only if the password just verified is still the user's, and the row is held against a change meanwhile
+    CREATE = Statement("""
+        INSERT INTO sessions AS started (user_id, id, expires_at, ip, user_agent)
+        SELECT users.id, $session_id, now() + $ttl::interval, $ip, $user_agent
+        FROM users
+        WHERE users.id = $user_id AND users.password_hash = $verified_hash AND users.disabled_at IS NULL
+        FOR SHARE
+        RETURNING started.id
+    """)
 
     async def create(
-        self, *, user_id: int, session_id: UUID, verified_hash: str, ip: str | None, user_agent: str | None
+        self,
+        *,
+        user_id: int,
+        session_id: UUID,
+        ttl: timedelta,
+        verified_hash: str,
+        ip: str | None,
+        user_agent: str | None,
     ) -> bool:
-        """Begin a session, unless the password changed or the user was disabled since the hash was read."""
+        """Start a session that lives for `ttl`, unless the password changed or the user was disabled meanwhile."""
         row = await self._database.fetchrow(
-            sql.SESSIONS_CREATE, uid=user_id, sid=session_id, ttl=self._ttl, verified_hash=verified_hash,
-            address=ip, agent=user_agent,
+            self.CREATE, user_id=user_id, session_id=session_id, ttl=ttl, verified_hash=verified_hash,
+            ip=ip, user_agent=user_agent,
         )  # fmt: skip
         return row is not None
 
-    async def read(self, user_id: int, session_id: UUID) -> tuple[SessionState, UserRecord] | None:
-        """A session and its user, in one query."""
-        row = await self._database.fetchrow(sql.SESSIONS_READ, uid=user_id, sid=session_id, grace=self._grace)
-        if row is None:
-            return None
-        values = tuple(row)
-        return SessionState(*values[8:]), UserRecord(*values[:8])
+    READ = Statement(f"""
+        SELECT {USER_COLUMNS},
+            sessions.generation, {_in_grace("now()")}, sessions.expires_at <= now() AS has_expired
+        FROM sessions JOIN users ON users.id = sessions.user_id
+        WHERE sessions.user_id = $user_id AND sessions.id = $session_id
+    """)
 
-    async def rotate(self, user_id: int, session_id: UUID, generation: int) -> Rotation | None:
+    async def read(self, user_id: int, session_id: UUID, *, grace: timedelta) -> tuple[SessionState, UserRecord] | None:
+        """A session and its user, in one query; `grace` is how long after a refresh the old tokens are honoured."""
+        row = await self._database.fetchrow(self.READ, user_id=user_id, session_id=session_id, grace=grace)
+        return None if row is None else (_session_state(row), _user(row))
+
+    ROTATE = Statement(f"""
+        WITH clock AS MATERIALIZED (SELECT now() AS t)
+        UPDATE sessions
+        SET generation = CASE WHEN {_MAY_STEP} THEN sessions.generation + 1 ELSE sessions.generation END,
+            rotated_at = CASE WHEN {_MAY_STEP} THEN clock.t ELSE sessions.rotated_at END
+        FROM users, clock
+        WHERE sessions.user_id = $user_id AND sessions.id = $session_id AND users.id = sessions.user_id
+        RETURNING sessions.generation, sessions.rotated_at = clock.t AS stepped, {_in_grace("clock.t")},
+            users.disabled_at IS NOT NULL AS is_disabled, users.scopes,
+            extract(epoch FROM sessions.expires_at - clock.t)::float8 AS lifetime
+    """)
+
+    async def rotate(self, user_id: int, session_id: UUID, generation: int, *, grace: timedelta) -> Rotation | None:
         """One step from this generation to the next, if it is the current one; either way, what holds now."""
         row = await self._database.fetchrow(
-            sql.SESSIONS_ROTATE, uid=user_id, sid=session_id, given=generation, grace=self._grace
+            self.ROTATE, user_id=user_id, session_id=session_id, given=generation, grace=grace
         )
-        return None if row is None else Rotation(*row)
+        return None if row is None else _rotation(row)
 
-    async def end(self, user_id: int, session_id: UUID, *, everywhere: bool = False) -> bool | None:
-        """Delete a session, or with it all of its user's; whether it still lived, None if there was none."""
-        rows = await self._database.fetch(sql.SESSIONS_END, uid=user_id, sid=session_id, everywhere=everywhere)
-        return next((not row["has_expired"] for row in rows if row["id"] == session_id), None)
+    END = Statement("""
+        WITH own AS MATERIALIZED (
+            SELECT id, now() AS t FROM sessions WHERE user_id = $user_id AND id = $session_id
+        )
+        DELETE FROM sessions USING own
+        WHERE sessions.user_id = $user_id AND (sessions.id = own.id OR $everywhere)
+        RETURNING sessions.id, sessions.expires_at > own.t AS was_live
+    """)
+
+    async def end(self, user_id: int, session_id: UUID, *, everywhere: bool = False) -> EndedSession | None:
+        """Delete a session, or with it all of its user's; None, and nothing is deleted, if there is no such session."""
+        rows = await self._database.fetch(self.END, user_id=user_id, session_id=session_id, everywhere=everywhere)
+        return next((_ended_session(row) for row in rows if row["id"] == session_id), None)
+
+    END_ALL = Statement("DELETE FROM sessions WHERE user_id = $user_id RETURNING id")
 
     async def end_all(self, user_id: int) -> int:
         """Delete every session of a user and count them."""
-        return len(await self._database.fetch(sql.SESSIONS_END_ALL, uid=user_id))
+        return len(await self._database.fetch(self.END_ALL, user_id=user_id))
+
+    LIST = Statement("""
+        SELECT id, created_at, rotated_at, expires_at, ip, user_agent
+        FROM sessions
+        WHERE user_id = $user_id AND expires_at > now()
+        ORDER BY created_at, id
+    """)
 
     async def list(self, user_id: int) -> list[SessionRecord]:
         """The live sessions of a user, oldest first."""
-        return [SessionRecord(*row) for row in await self._database.fetch(sql.SESSIONS_LIST, uid=user_id)]
+        return [_session(row) for row in await self._database.fetch(self.LIST, user_id=user_id)]
+
+    PRUNE = Statement("""
+        DELETE FROM sessions
+        WHERE (user_id, id) IN (
+            SELECT user_id, id FROM sessions WHERE expires_at <= now() ORDER BY expires_at LIMIT $batch
+        )
+        RETURNING id
+    """)
 
     async def prune(self, batch: int = 1000) -> int:
         """Delete some sessions past their lifetime; fewer than the batch means that none is left."""
-        return len(await self._database.fetch(sql.SESSIONS_PRUNE, batch=batch))
+        return len(await self._database.fetch(self.PRUNE, batch=batch))

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from wutang_auth.database import Database
+from wutang_auth.database import Database, Statement, reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,66 +42,48 @@ class RejectedRow:
     reason: str
 
 
-# plain SQL, since the table is none of the schema's; a row keeps its text for the reject file
-_CREATE = """
-CREATE TEMPORARY TABLE incoming (
-    line bigint, raw bytea, reason text, id bigint, email text, canonical_email text, name text,
-    email_verified_at timestamptz, password_hash text, scopes text[], disabled boolean,
-    created_at timestamptz, updated_at timestamptz
-) ON COMMIT DROP
-"""
-
-_REJECT_REPEATED = """
-UPDATE incoming SET reason = '{name}: the same as in line ' || repeated.first
-FROM (
-    SELECT line, min(line) OVER (PARTITION BY {column}) AS first
-    FROM incoming WHERE reason IS NULL AND {column} IS NOT NULL
-) AS repeated
-WHERE incoming.line = repeated.line AND repeated.line > repeated.first
-"""
-
-# before the rows are there, so that users who are created meanwhile get ids beyond them
-_ADVANCE_IDS = """
-SELECT setval(ids.sequence, given.greatest)
-FROM (SELECT pg_get_serial_sequence('users', 'id')::regclass AS sequence) AS ids,
-    (SELECT max(id) AS greatest FROM incoming WHERE reason IS NULL) AS given
-WHERE given.greatest > coalesce(pg_sequence_last_value(ids.sequence), 0)
-"""
-
-_INSERT = """
-INSERT INTO users ({id} email, canonical_email, name, email_verified_at, password_hash, scopes, disabled_at,
-    created_at, updated_at)
-SELECT {id} email, canonical_email, name, email_verified_at, password_hash, scopes,
-    CASE WHEN disabled THEN now() END, coalesce(created_at, now()), coalesce(updated_at, created_at, now())
-FROM incoming
-WHERE reason IS NULL AND id IS {condition}
-    AND NOT EXISTS (SELECT FROM users WHERE users.canonical_email = incoming.canonical_email)
-ORDER BY line
-ON CONFLICT DO NOTHING
-"""
-_INSERT_GIVEN = _INSERT.format(id="id,", condition="NOT NULL")
-_INSERT_NEW = _INSERT.format(id="", condition="NULL")
-
-_REJECT_CONTRADICTING = """
-UPDATE incoming
-SET reason = CASE
-    WHEN found.owner IS NULL THEN 'id: another user has it' ELSE 'email: the user ' || found.owner || ' has it' END
-FROM (
-    SELECT row.line, users.id AS owner
-    FROM incoming AS row LEFT JOIN users ON users.canonical_email = row.canonical_email
-    WHERE row.reason IS NULL AND (users.id IS NULL OR users.id <> row.id)
-) AS found
-WHERE incoming.line = found.line
-"""
-
-_REJECTED = "SELECT line, raw, reason FROM incoming WHERE reason IS NOT NULL ORDER BY line"
-
-
 _values = attrgetter(*(column.name for column in fields(IncomingUser)))
+_rejected_row = reader(RejectedRow)
+
+
+def _reject_repeated(column: str, field: str) -> Statement:
+    return Statement(f"""
+        UPDATE incoming SET reason = '{field}: the same as in line ' || repeated.first
+        FROM (
+            SELECT line, min(line) OVER (PARTITION BY {column}) AS first
+            FROM incoming WHERE reason IS NULL AND {column} IS NOT NULL
+        ) AS repeated
+        WHERE incoming.line = repeated.line AND repeated.line > repeated.first
+    """)
+
+
+def _insert(given_id: str, condition: str) -> Statement:
+    return Statement(f"""
+        WITH clock AS MATERIALIZED (SELECT now() AS t)
+        INSERT INTO users ({given_id} email, canonical_email, name, email_verified_at, password_hash, scopes,
+            disabled_at, created_at, updated_at)
+        SELECT {given_id} email, canonical_email, name, email_verified_at, password_hash, scopes,
+            CASE WHEN disabled THEN clock.t END,
+            coalesce(created_at, clock.t), coalesce(updated_at, created_at, clock.t)
+        FROM incoming, clock
+        WHERE reason IS NULL AND id IS {condition}
+            AND NOT EXISTS (SELECT FROM users WHERE users.canonical_email = incoming.canonical_email)
+        ORDER BY line
+        ON CONFLICT DO NOTHING
+    """)
 
 
 class Import:
     """An import that goes on, in one transaction."""
+
+    # a table of its own, which is none of the schema's; a row keeps its text for the reject file
+    CREATE = Statement("""
+        CREATE TEMPORARY TABLE incoming (
+            line bigint, raw bytea, reason text, id bigint, email text, canonical_email text, name text,
+            email_verified_at timestamptz, password_hash text, scopes text[], disabled boolean,
+            created_at timestamptz, updated_at timestamptz
+        ) ON COMMIT DROP
+    """)
 
     def __init__(self, raw: "asyncpg.Connection[Any]") -> None:
         self._raw = raw
@@ -111,20 +93,51 @@ class Import:
         status = await self._raw.copy_records_to_table("incoming", records=_tuples(rows), timeout=None)
         return _count(status)
 
+    REJECT_REPEATED_EMAIL = _reject_repeated("canonical_email", "email")
+    REJECT_REPEATED_ID = _reject_repeated("id", "id")
+
+    # before the rows are there, so that users who are created meanwhile get ids beyond them
+    ADVANCE_IDS = Statement("""
+        SELECT setval(ids.sequence, given.greatest)
+        FROM (SELECT pg_get_serial_sequence('users', 'id')::regclass AS sequence) AS ids,
+            (SELECT max(id) AS greatest FROM incoming WHERE reason IS NULL) AS given
+        WHERE given.greatest > coalesce(pg_sequence_last_value(ids.sequence), 0)
+    """)
+
+    INSERT_GIVEN = _insert("id,", "NOT NULL")
+    INSERT_NEW = _insert("", "NULL")
+
+    REJECT_CONTRADICTING = Statement("""
+        UPDATE incoming
+        SET reason = CASE
+            WHEN found.owner IS NULL THEN 'id: another user has it'
+            ELSE 'email: the user ' || found.owner || ' has it'
+        END
+        FROM (
+            SELECT row.line, users.id AS owner
+            FROM incoming AS row LEFT JOIN users ON users.canonical_email = row.canonical_email
+            WHERE row.reason IS NULL AND (users.id IS NULL OR users.id <> row.id)
+        ) AS found
+        WHERE incoming.line = found.line
+    """)
+
     async def merge(self) -> int:
         """Make users of the rows whose e-mail nobody has yet and count them; existing users stay as they are."""
         await self._raw.execute("ANALYZE incoming")
-        await self._raw.execute(_REJECT_REPEATED.format(column="canonical_email", name="email"))
-        await self._raw.execute(_REJECT_REPEATED.format(column="id", name="id"))
-        await self._raw.execute(_ADVANCE_IDS)
-        merged = _count(await self._raw.execute(_INSERT_GIVEN)) + _count(await self._raw.execute(_INSERT_NEW))
-        await self._raw.execute(_REJECT_CONTRADICTING)
+        await self._raw.execute(self.REJECT_REPEATED_EMAIL.sql)
+        await self._raw.execute(self.REJECT_REPEATED_ID.sql)
+        await self._raw.execute(self.ADVANCE_IDS.sql)
+        merged = _count(await self._raw.execute(self.INSERT_GIVEN.sql))
+        merged += _count(await self._raw.execute(self.INSERT_NEW.sql))
+        await self._raw.execute(self.REJECT_CONTRADICTING.sql)
         return merged
+
+    REJECTED = Statement("SELECT line, raw, reason FROM incoming WHERE reason IS NOT NULL ORDER BY line")
 
     async def rejected(self) -> AsyncIterator[RejectedRow]:
         """The rows that became no users, in the file's order."""
-        async for row in self._raw.cursor(_REJECTED, prefetch=500):
-            yield RejectedRow(*row)
+        async for row in self._raw.cursor(self.REJECTED.sql, prefetch=500):
+            yield _rejected_row(row)
 
 
 class ImportRepository:
@@ -137,7 +150,7 @@ class ImportRepository:
     async def begin(self) -> AsyncIterator[Import]:
         """An import, which commits at the end of the block; not at all if the block raises."""
         async with self._database.connection() as raw, raw.transaction():
-            await raw.execute(_CREATE)
+            await raw.execute(Import.CREATE.sql)
             yield Import(raw)
 
 

@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
-from wutang_auth.database import Database
+from wutang_auth.database import Database, Statement, reader
 from wutang_auth.errors import EmailTaken, NotFound, ScopeNotHeld
 from wutang_auth.fields import canonical_email
-from wutang_auth.repository import sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,14 @@ class UserChange:
         return [name for name, value in values.items() if value is not None]
 
 
+USER_COLUMNS = ", ".join(f"users.{field.name}" for field in fields(UserRecord))
+"""SQL: what a UserRecord is made from."""
+
+_CREDENTIALS = "SELECT id AS user_id, password_hash, scopes, disabled_at IS NOT NULL AS is_disabled FROM users"
+
+_user = reader(UserRecord)
+_credentials = reader(Credentials)
+
 # of `$2y$12$…` and `$argon2id$v=19$m=65536,t=4,p=1$…`, all but salt and checksum
 _FORM_AND_COST = re.compile(r"\$2[aby]\$\d\d\$|\$argon2[^$]*\$(?:v=\d+\$)?[^$]*\$")
 
@@ -82,27 +89,49 @@ class UserRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    FIND_CREDENTIALS = Statement(f"{_CREDENTIALS} WHERE canonical_email = $canonical_email")
+
     async def find_credentials(self, email: str) -> Credentials | None:
         """What to compare a login with, whatever the e-mail's case or Unicode form."""
-        row = await self._database.fetchrow(sql.USERS_CREDENTIALS, canonical=canonical_email(email))
-        return None if row is None else Credentials(*row)
+        row = await self._database.fetchrow(self.FIND_CREDENTIALS, canonical_email=canonical_email(email))
+        return None if row is None else _credentials(row)
+
+    CREDENTIALS = Statement(f"{_CREDENTIALS} WHERE id = $user_id")
 
     async def credentials(self, user_id: int) -> Credentials | None:
         """The same of a user that is known."""
-        row = await self._database.fetchrow(sql.USERS_CREDENTIALS_OF, uid=user_id)
-        return None if row is None else Credentials(*row)
+        row = await self._database.fetchrow(self.CREDENTIALS, user_id=user_id)
+        return None if row is None else _credentials(row)
+
+    SAMPLE_HASHES = Statement("SELECT password_hash FROM users ORDER BY id LIMIT 1000")
 
     async def sample_hashes(self) -> list[str]:
         """One stored hash of each form and cost, as far as the oldest thousand users tell."""
-        hashes = [str(row[0]) for row in await self._database.fetch(sql.USERS_HASHES)]
+        hashes = [str(row["password_hash"]) for row in await self._database.fetch(self.SAMPLE_HASHES)]
         return list({match[0]: match.string for match in map(_FORM_AND_COST.match, hashes) if match}.values())
+
+    UPGRADE_HASH = Statement("""
+        UPDATE users SET password_hash = $new_hash
+        WHERE id = $user_id AND password_hash = $verified_hash
+        RETURNING id
+    """)
 
     async def upgrade_hash(self, user_id: int, *, verified_hash: str, new_hash: str) -> bool:
         """Store the same password's better hash, unless the password was changed meanwhile."""
         row = await self._database.fetchrow(
-            sql.USERS_UPGRADE_HASH, uid=user_id, verified_hash=verified_hash, new_hash=new_hash
+            self.UPGRADE_HASH, user_id=user_id, verified_hash=verified_hash, new_hash=new_hash
         )
         return row is not None
+
+    # the time stands outside of CASE, within which distributed engines refuse it
+    CREATE = Statement(f"""
+        INSERT INTO users (email, canonical_email, name, email_verified_at, password_hash, scopes, disabled_at)
+        VALUES (
+            $email, $canonical_email, $name, $email_verified_at, $password_hash, $scopes,
+            now() + CASE WHEN $disabled THEN interval '0' END
+        )
+        RETURNING {USER_COLUMNS}
+    """)
 
     async def create(
         self,
@@ -121,13 +150,15 @@ class UserRepository:
         """
         try:
             row = await self._database.fetchrow(
-                sql.USERS_CREATE, email=email, canonical=canonical_email(email), name=name, password_hash=password_hash,
-                scopes=scopes, disabled=disabled, email_verified_at=email_verified_at,
+                self.CREATE, email=email, canonical_email=canonical_email(email), name=name,
+                password_hash=password_hash, scopes=scopes, disabled=disabled, email_verified_at=email_verified_at,
             )  # fmt: skip
         except asyncpg.UniqueViolationError as error:
             _raise_email_taken(error)
             raise
         return _one_user(row)
+
+    GET = Statement(f"SELECT {USER_COLUMNS} FROM users WHERE id = $user_id")
 
     async def get(self, user_id: int) -> UserRecord:
         """The user with this id.
@@ -135,7 +166,9 @@ class UserRepository:
         Raises:
             NotFound: there is none.
         """
-        return _one_user(await self._database.fetchrow(sql.USERS_GET, uid=user_id))
+        return _one_user(await self._database.fetchrow(self.GET, user_id=user_id))
+
+    FIND = Statement(f"SELECT {USER_COLUMNS} FROM users WHERE canonical_email = $canonical_email")
 
     async def find(self, email: str) -> UserRecord:
         """The user with this e-mail, in any spelling.
@@ -143,7 +176,16 @@ class UserRepository:
         Raises:
             NotFound: there is none.
         """
-        return _one_user(await self._database.fetchrow(sql.USERS_FIND, canonical=canonical_email(email)))
+        return _one_user(await self._database.fetchrow(self.FIND, canonical_email=canonical_email(email)))
+
+    REPLACE_PASSWORD = Statement("""
+        UPDATE users SET password_hash = $new_hash, updated_at = now()
+        WHERE id = $user_id AND password_hash = $verified_hash AND disabled_at IS NULL
+        RETURNING id
+    """)
+
+    # sessions that a concurrent login adds are seen: the statement before it locked the user's row and waited for them
+    END_OTHERS = Statement("DELETE FROM sessions WHERE user_id = $user_id AND id IS DISTINCT FROM $kept")
 
     async def replace_password(
         self, user_id: int, *, verified_hash: str, new_hash: str, keep_session: UUID | None
@@ -151,11 +193,24 @@ class UserRepository:
         """Replace a password that was just verified, and end the other sessions; not if it was changed meanwhile."""
         async with self._database.transaction() as transaction:
             row = await transaction.fetchrow(
-                sql.USERS_REPLACE_PASSWORD, uid=user_id, verified_hash=verified_hash, new_hash=new_hash
+                self.REPLACE_PASSWORD, user_id=user_id, verified_hash=verified_hash, new_hash=new_hash
             )
             if row is not None:
-                await transaction.fetch(sql.USERS_END_OTHERS, uid=user_id, kept=keep_session)
+                await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=keep_session)
         return row is not None
+
+    CHANGE_SCOPES = Statement(f"""
+        UPDATE users
+        SET updated_at = now(), scopes = ARRAY(
+            SELECT scope
+            FROM (
+                SELECT unnest(users.scopes) UNION SELECT unnest($given::text[]) EXCEPT SELECT unnest($taken::text[])
+            ) AS kept (scope)
+            ORDER BY scope COLLATE "C"
+        )
+        WHERE id = $user_id
+        RETURNING {USER_COLUMNS}
+    """)
 
     async def change_scopes(self, user_id: int, *, given: Sequence[str], taken: Sequence[str]) -> UserRecord:
         """Give some scopes and take others, whatever the user has.
@@ -163,21 +218,64 @@ class UserRepository:
         Raises:
             NotFound: there is no such user.
         """
-        row = await self._database.fetchrow(sql.USERS_CHANGE_SCOPES, uid=user_id, given=given, taken=taken)
+        row = await self._database.fetchrow(self.CHANGE_SCOPES, user_id=user_id, given=given, taken=taken)
         return _one_user(row)
+
+    LIST = Statement(f"SELECT {USER_COLUMNS} FROM users WHERE id > $after ORDER BY id LIMIT $limit")
+
+    LIST_EMAIL = Statement(f"""
+        SELECT {USER_COLUMNS} FROM users WHERE canonical_email = $canonical_email AND id > $after
+    """)
 
     async def list(self, *, after: int, limit: int, email: str | None = None) -> list[UserRecord]:
         """The next users by id, at most `limit`; with an e-mail, in any spelling, only its user."""
         if email is None:
-            rows = await self._database.fetch(sql.USERS_LIST, after=after, most=limit)
+            rows = await self._database.fetch(self.LIST, after=after, limit=limit)
         else:
-            rows = await self._database.fetch(sql.USERS_LIST_EMAIL, after=after, canonical=canonical_email(email))
-        return [UserRecord(*row) for row in rows]
+            rows = await self._database.fetch(self.LIST_EMAIL, after=after, canonical_email=canonical_email(email))
+        return [_user(row) for row in rows]
+
+    EXPORT = Statement(f"SELECT {USER_COLUMNS}, password_hash FROM users WHERE id > $after ORDER BY id LIMIT $limit")
 
     async def export(self, *, after: int, limit: int) -> Sequence[StoredUser]:
         """The next users by id, at most `limit`, with all that is known of them."""
-        rows = await self._database.fetch(sql.USERS_EXPORT, after=after, most=limit)
-        return [StoredUser(UserRecord(*row[:8]), row[8]) for row in rows]
+        rows = await self._database.fetch(self.EXPORT, after=after, limit=limit)
+        return [StoredUser(_user(row), row["password_hash"]) for row in rows]
+
+    # SECURITY: `held` is looked at in the statement itself, so that no scope taken away meanwhile is given back by one
+    # who lacks it; and whoever sets the password of a user, or where its mail goes, can be that user. Another address
+    # has yet to be verified; another spelling of it has not.
+    UPDATE = Statement(f"""
+        WITH clock AS MATERIALIZED (SELECT now() AS t)
+        UPDATE users
+        SET name = coalesce($name, users.name),
+            email = coalesce($email, users.email),
+            canonical_email = coalesce($canonical_email, users.canonical_email),
+            email_verified_at = CASE
+                WHEN $clear_email_verified_at THEN NULL
+                WHEN $email_verified_at::timestamptz IS NOT NULL THEN $email_verified_at
+                WHEN $canonical_email <> users.canonical_email THEN NULL
+                ELSE users.email_verified_at
+            END,
+            password_hash = coalesce($password_hash, users.password_hash),
+            scopes = coalesce($scopes, users.scopes),
+            disabled_at = CASE
+                WHEN $disabled::boolean IS NULL THEN users.disabled_at
+                WHEN $disabled THEN coalesce(users.disabled_at, clock.t)
+            END,
+            updated_at = clock.t
+        FROM clock
+        WHERE users.id = $user_id AND (
+            $held::text[] IS NULL
+            OR ($scopes::text[] IS NULL OR $scopes <@ array_cat(users.scopes, $held))
+            AND (
+                $password_hash::text IS NULL
+                AND coalesce($canonical_email, users.canonical_email) = users.canonical_email
+                OR users.scopes <@ $held
+            )
+        )
+        RETURNING {USER_COLUMNS}
+    """)
 
     async def update(self, user_id: int, change: UserChange, *, held: Sequence[str] | None = None) -> UserRecord:
         """Change a user; a new password or disabling ends the sessions too.
@@ -192,20 +290,22 @@ class UserRepository:
         try:
             async with self._database.transaction() as transaction:
                 row = await transaction.fetchrow(
-                    sql.USERS_UPDATE, uid=user_id, held=held, new_name=change.name, new_email=change.email,
-                    canonical=None if change.email is None else canonical_email(change.email),
-                    new_hash=change.password_hash, new_scopes=change.scopes, disabled=change.disabled,
-                    new_verified=change.email_verified_at, clear_verified=change.clear_email_verified_at,
+                    self.UPDATE, user_id=user_id, held=held, name=change.name, email=change.email,
+                    canonical_email=None if change.email is None else canonical_email(change.email),
+                    password_hash=change.password_hash, scopes=change.scopes, disabled=change.disabled,
+                    email_verified_at=change.email_verified_at, clear_email_verified_at=change.clear_email_verified_at,
                 )  # fmt: skip
                 if row is None:
-                    _one_user(await transaction.fetchrow(sql.USERS_GET, uid=user_id))
+                    _one_user(await transaction.fetchrow(self.GET, user_id=user_id))
                     raise ScopeNotHeld
                 if change.password_hash is not None or change.disabled:
-                    await transaction.fetch(sql.USERS_END_OTHERS, uid=user_id, kept=None)
+                    await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=None)
         except asyncpg.UniqueViolationError as error:
             _raise_email_taken(error)
             raise
         return _one_user(row)
+
+    DELETE = Statement("DELETE FROM users WHERE id = $user_id RETURNING id")
 
     async def delete(self, user_id: int) -> None:
         """Delete a user; the sessions go with it.
@@ -213,7 +313,7 @@ class UserRepository:
         Raises:
             NotFound: there is no such user.
         """
-        if await self._database.fetchrow(sql.USERS_DELETE, uid=user_id) is None:
+        if await self._database.fetchrow(self.DELETE, user_id=user_id) is None:
             raise NotFound
 
 
@@ -225,4 +325,4 @@ def _raise_email_taken(error: asyncpg.UniqueViolationError) -> None:
 def _one_user(row: asyncpg.Record | None) -> UserRecord:
     if row is None:
         raise NotFound
-    return UserRecord(*row)
+    return _user(row)

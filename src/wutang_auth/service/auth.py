@@ -3,6 +3,7 @@
 import asyncio
 import random
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 from wutang_auth import audit
@@ -21,22 +22,24 @@ from wutang_auth.passwords.rules import PasswordRules
 from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import (
     Credentials,
+    Rotation,
     SessionRecord,
     SessionRepository,
     UserRecord,
     UserRepository,
 )
+from wutang_auth.service.refresh_rule import outcome, parent_in_grace
 from wutang_auth.service.throttle import Attempt, Throttle
 from wutang_auth.tokens.access import Kind, TokenPair, Tokens
 
 # A login that is refused unseen costs little, but thousands a second take the event loop from those who are logged in;
-# with this pause a connection that asks again at once has twenty a second. It varies, lest all come back together.
+# with this pause a connection that asks again at once has twenty a second. It varies, so that they come back apart.
 _REFUSAL_SECONDS = (0.03, 0.07)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request, as the database knows it at this moment."""
+    """Who sends a request, as the database knows it now."""
 
     user: UserRecord
     session_id: UUID
@@ -55,6 +58,7 @@ class AuthService:
         rules: PasswordRules,
         throttle: Throttle,
         session_ttl: int,
+        refresh_grace: int,
         refresh_with_access_token: bool,
     ) -> None:
         self._users = users
@@ -63,11 +67,12 @@ class AuthService:
         self._passwords = passwords
         self._rules = rules
         self._throttle = throttle
-        self._session_ttl = session_ttl
+        self._session_ttl = timedelta(seconds=session_ttl)
+        self._refresh_grace = timedelta(seconds=refresh_grace)
         self._refreshable: tuple[Kind, ...] = ("refresh", "access") if refresh_with_access_token else ("refresh",)
 
     async def login(self, email: str, password: str) -> TokenPair:
-        """Begin a session.
+        """Start a session.
 
         Raises:
             InvalidCredentials: unknown user, wrong password or disabled user; which, is not told.
@@ -80,14 +85,15 @@ class AuthService:
         # twice at most: another login may upgrade the stored hash between our look at it and the new session
         for _ in range(2):
             credentials = await self._verified_credentials(email, password, attempt)
-            begun = await self._sessions.create(
+            started = await self._sessions.create(
                 user_id=credentials.user_id,
                 session_id=session_id,
+                ttl=self._session_ttl,
                 verified_hash=credentials.password_hash,
                 ip=context.client_address,
                 user_agent=context.user_agent,
             )
-            if begun:
+            if started:
                 await self._throttle.forgive(attempt)
                 audit.record("login", user_id=credentials.user_id, session_id=session_id)
                 return self._tokens.issue(
@@ -95,7 +101,7 @@ class AuthService:
                     session_id=session_id,
                     generation=0,
                     scopes=credentials.scopes,
-                    session_lifetime=self._session_ttl,
+                    session_lifetime=self._session_ttl.total_seconds(),
                 )
         audit.record("login_failed", user_id=credentials.user_id, reason="changed meanwhile")
         raise InvalidCredentials
@@ -109,28 +115,29 @@ class AuthService:
             SessionEnded: logged out, or used before: then the whole session ends.
         """
         claims = self._tokens.verify(token, self._refreshable, expired_ok=("access",))
-        rotation = await self._sessions.rotate(claims.user_id, claims.session_id, claims.generation)
-        if rotation is None or rotation.is_disabled or claims.generation > rotation.generation:
-            raise SessionEnded
-        if rotation.lifetime <= 0:
-            raise TokenExpired
-        if claims.generation != rotation.generation - 1 or not (rotation.stepped or rotation.in_grace):
-            # SECURITY: two hold the same token and one of them is a thief; the deletion commits before the answer
-            await self._sessions.end(claims.user_id, claims.session_id)
-            audit.record("theft", user_id=claims.user_id, session_id=claims.session_id, reason="refresh token reused")
-            raise SessionEnded
-        audit.record(
-            "refresh" if rotation.stepped else "refresh_replayed",
-            user_id=claims.user_id,
-            session_id=claims.session_id,
-        )
-        return self._tokens.issue(
-            user_id=claims.user_id,
-            session_id=claims.session_id,
-            generation=rotation.generation,
-            scopes=rotation.scopes,
-            session_lifetime=rotation.lifetime,
-        )
+        user_id, session_id, given = claims.user_id, claims.session_id, claims.generation
+        rotation = await self._sessions.rotate(user_id, session_id, given, grace=self._refresh_grace)
+        match outcome(given, rotation), rotation:
+            case (("advanced" | "replayed" as done), Rotation()):
+                audit.record(
+                    "refresh" if done == "advanced" else "refresh_replayed", user_id=user_id, session_id=session_id
+                )
+                return self._tokens.issue(
+                    user_id=user_id,
+                    session_id=session_id,
+                    generation=rotation.generation,
+                    scopes=rotation.scopes,
+                    session_lifetime=rotation.lifetime,
+                )
+            case "reused", _:
+                # SECURITY: two hold the same token and one of them is a thief; the deletion commits before the answer
+                await self._sessions.end(user_id, session_id)
+                audit.record("theft", user_id=user_id, session_id=session_id, reason="refresh token reused")
+                raise SessionEnded
+            case "expired", _:
+                raise TokenExpired
+            case _:
+                raise SessionEnded
 
     async def logout(self, token: str, *, everywhere: bool = False) -> None:
         """End the token's session, or all sessions of its user.
@@ -141,10 +148,10 @@ class AuthService:
             SessionEnded: there is no such session any more.
         """
         claims = self._tokens.verify(token, ("access", "refresh"), expired_ok=("access", "refresh"))
-        lived = await self._sessions.end(claims.user_id, claims.session_id, everywhere=everywhere)
-        if lived is None:
+        ended = await self._sessions.end(claims.user_id, claims.session_id, everywhere=everywhere)
+        if ended is None:
             raise SessionEnded
-        if not lived:
+        if not ended.was_live:
             raise TokenExpired
         audit.record(
             "logout",
@@ -162,7 +169,7 @@ class AuthService:
             SessionEnded: logged out, refreshed since, or its user was disabled or deleted.
         """
         claims = self._tokens.verify(token)
-        found = await self._sessions.read(claims.user_id, claims.session_id)
+        found = await self._sessions.read(claims.user_id, claims.session_id, grace=self._refresh_grace)
         if found is None:
             raise SessionEnded
         session, user = found
@@ -170,9 +177,7 @@ class AuthService:
             raise SessionEnded
         if session.has_expired:
             raise TokenExpired
-        if claims.generation != session.generation and not (
-            session.in_grace and claims.generation == session.generation - 1
-        ):
+        if claims.generation != session.generation and not parent_in_grace(claims.generation, session):
             raise SessionEnded
         return Caller(user, claims.session_id)
 
@@ -186,7 +191,8 @@ class AuthService:
         Raises:
             NotFound: the caller has no such live session.
         """
-        if not await self._sessions.end(caller.user.id, session_id):
+        ended = await self._sessions.end(caller.user.id, session_id)
+        if ended is None or not ended.was_live:
             raise NotFound
         audit.record("session_ended", user_id=caller.user.id, session_id=session_id)
 

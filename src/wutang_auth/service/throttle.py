@@ -1,7 +1,7 @@
 """Slows down guessing, by account and by client address.
 
-An attempt is counted before its password is looked at, so that a burst counts exactly. Some failures are free, then
-each doubles the wait. What is refused while waiting does not prolong the wait: nobody can be locked out for ever by
+An attempt is counted before its password is looked at, so that a burst counts exactly. Some failures cost no wait,
+then each doubles it. What is refused while waiting does not prolong the wait: nobody can be locked out for ever by
 others. An account that lately succeeded from an address is counted for that address alone, so that its owner gets in
 while strangers hammer on it; and an address that is refused is not counted for the account.
 """
@@ -15,10 +15,10 @@ from hashlib import sha256
 
 from wutang_auth.errors import TooManyAttempts
 from wutang_auth.fields import canonical_email
-from wutang_auth.repository import AttemptRepository, Keys, Limits
+from wutang_auth.repository import AttemptKeys, AttemptRepository, ThrottlePolicy
 
 # NIST SP 800-63B-4 section 3.2.2: at most 100 failures in a row
-_MOST_FAILURES = 100
+_MAX_FAILURES = 100
 _MEMORY = timedelta(days=30)
 
 
@@ -26,7 +26,7 @@ _MEMORY = timedelta(days=30)
 class Attempt:
     """An attempt that was let through."""
 
-    keys: Keys
+    keys: AttemptKeys
     known_address: bool
 
 
@@ -37,18 +37,18 @@ class Throttle:
         self,
         attempts: AttemptRepository,
         *,
-        account_free: int,
-        address_free: int,
+        account_allowed_failures: int,
+        address_allowed_failures: int,
         max_wait: int,
-        forget: int,
+        reset_after: int,
     ) -> None:
         self._attempts = attempts
-        self._limits = Limits(
-            address_free=address_free,
-            account_free=account_free,
+        self._policy = ThrottlePolicy(
+            account_allowed_failures=account_allowed_failures,
+            address_allowed_failures=address_allowed_failures,
             max_wait=timedelta(seconds=max_wait),
-            exhausted=_MOST_FAILURES,
-            forget=timedelta(seconds=forget),
+            max_failures=_MAX_FAILURES,
+            reset_after=timedelta(seconds=reset_after),
             memory=_MEMORY,
         )
 
@@ -59,7 +59,7 @@ class Throttle:
             TooManyAttempts: it has to wait; the password must not be looked at.
         """
         keys = _keys(email, ip)
-        admission = await self._attempts.admit(keys, self._limits, turn=secrets.randbits(62) + 1)
+        admission = await self._attempts.admit(keys, self._policy, nonce=secrets.randbits(62) + 1)
         if not admission.admitted:
             raise TooManyAttempts(max(1, math.ceil(admission.wait)))
         return Attempt(keys, admission.known_address)
@@ -77,11 +77,13 @@ class Throttle:
         return await self._attempts.prune(_MEMORY, batch)
 
 
-def _keys(email: str, ip: str | None) -> Keys:
+def _keys(email: str, ip: str | None) -> AttemptKeys:
     account = canonical_email(email)
     address = _network(ip)
-    return Keys(
-        address=_digest("address", address), account=_digest("account", account), both=_digest("both", account, address)
+    return AttemptKeys(
+        address=_digest("address", address),
+        account=_digest("account", account),
+        account_at_address=_digest("both", account, address),
     )
 
 

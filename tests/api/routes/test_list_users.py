@@ -11,7 +11,7 @@ from support.users import (
     add_user,
     administrator,
 )
-from wutang_auth.repository import sql
+from wutang_auth.repository import UserRepository
 
 
 async def visit(instance: Instance, caller: Login, limit: int) -> list[int]:
@@ -67,8 +67,8 @@ async def test_page_is_one_index_scan(service: Instance) -> None:
     await fill_users(service.settings, 2000)
     await query(service.settings, "ANALYZE users")
     for statement, arguments in (
-        (sql.USERS_LIST, {"after": 1000, "most": 51}),
-        (sql.USERS_LIST_EMAIL, {"after": 0, "canonical": "user7@wutang.example"}),
+        (UserRepository.LIST, {"after": 1000, "limit": 51}),
+        (UserRepository.LIST_EMAIL, {"after": 0, "canonical_email": "user7@wutang.example"}),
     ):
         literals = [f"'{value}'" if isinstance(value, str) else str(value) for value in statement.arguments(arguments)]
         filled_in = statement.sql

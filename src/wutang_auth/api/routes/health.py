@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from wutang_auth.api.dependencies import services
+from wutang_auth.database import REVISION
 from wutang_auth.errors import DatabaseUnavailable
-from wutang_auth.repository import REVISION
 
 router = APIRouter(tags=["health"])
 

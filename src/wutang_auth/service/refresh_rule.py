@@ -1,0 +1,36 @@
+"""The rule that decides what a refresh does."""
+
+from typing import Literal
+
+from wutang_auth.repository import Rotation, SessionState
+
+Outcome = Literal["advanced", "replayed", "reused", "ended", "expired"]
+
+
+def outcome(given: int, found: Rotation | None) -> Outcome:
+    """What a refresh with a token of the generation `given` did, by what was found after the step if there was one.
+
+    The first row that fits decides:
+
+    | found                                                      | outcome    | answer                                |
+    |------------------------------------------------------------|------------|---------------------------------------|
+    | no session; its user is disabled; an older generation      | `ended`    | 401                                   |
+    | the session is past its lifetime                           | `expired`  | 401 that says so                      |
+    | the given generation was the current one, and is one older | `advanced` | a pair of the new generation          |
+    | the given generation is one older, and its grace lasts     | `replayed` | the same: the first answer was lost   |
+    | anything else: a token that was used before                | `reused`   | the session ends as stolen, then 401  |
+    """
+    if found is None or found.is_disabled or given > found.generation:
+        return "ended"
+    if found.lifetime <= 0:
+        return "expired"
+    if found.stepped and given == found.generation - 1:
+        return "advanced"
+    if parent_in_grace(given, found):
+        return "replayed"
+    return "reused"
+
+
+def parent_in_grace(given: int, found: SessionState | Rotation) -> bool:
+    """Whether `given` is the generation before the current one, and still honoured."""
+    return found.in_grace and given == found.generation - 1

@@ -1,0 +1,45 @@
+"""The rule of refresh, row by row."""
+
+from dataclasses import replace
+
+import pytest
+
+from wutang_auth.repository import Rotation
+from wutang_auth.service.refresh_rule import Outcome, outcome, parent_in_grace
+
+STEPPED = Rotation(generation=5, stepped=True, in_grace=True, is_disabled=False, scopes=[], lifetime=60.0)
+IN_GRACE = replace(STEPPED, stepped=False)
+AFTER_GRACE = replace(IN_GRACE, in_grace=False)
+DISABLED = replace(IN_GRACE, is_disabled=True)
+EXPIRED = replace(IN_GRACE, lifetime=0.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "found", "expected"),
+    [
+        (4, None, "ended"),
+        (4, DISABLED, "ended"),
+        (4, replace(DISABLED, lifetime=-1.0), "ended"),
+        (6, IN_GRACE, "ended"),
+        (4, EXPIRED, "expired"),
+        (3, EXPIRED, "expired"),
+        (5, EXPIRED, "expired"),
+        (4, replace(AFTER_GRACE, lifetime=-1.0), "expired"),
+        (4, STEPPED, "advanced"),
+        (4, replace(STEPPED, in_grace=False), "advanced"),  # a grace of no seconds
+        (4, IN_GRACE, "replayed"),
+        (4, AFTER_GRACE, "reused"),
+        (3, IN_GRACE, "reused"),
+        (3, AFTER_GRACE, "reused"),
+        (0, IN_GRACE, "reused"),
+        (3, STEPPED, "reused"),  # another one stepped in the same microsecond
+        (5, IN_GRACE, "reused"),  # the statement would have stepped
+    ],
+)
+def test_outcome(given: int, found: Rotation | None, expected: Outcome) -> None:
+    assert outcome(given, found) == expected
+
+
+def test_only_the_parent_is_in_grace_and_only_while_it_lasts() -> None:
+    assert [given for given in range(8) if parent_in_grace(given, IN_GRACE)] == [4]
+    assert not any(parent_in_grace(given, AFTER_GRACE) for given in range(8))

@@ -71,8 +71,8 @@ def _in_grace(now: str) -> str:
 class SessionRepository:
     """The `sessions` table.
 
-    Statements that write take the time from a common table expression: distributed engines refuse now() in CASE,
-    COALESCE and RETURNING.
+    Where a time stands in CASE, COALESCE or RETURNING, it comes from a common table expression: distributed engines
+    refuse now() there, and want the expression materialized.
     """
 
     def __init__(self, database: Database) -> None:

@@ -123,7 +123,7 @@ class UserRepository:
         )
         return row is not None
 
-    # the time stands outside of CASE, within which distributed engines refuse it
+    # now() stands outside of CASE, within which distributed engines refuse it; the sum is NULL unless disabled
     CREATE = Statement(f"""
         INSERT INTO users (email, canonical_email, name, email_verified_at, password_hash, scopes, disabled_at)
         VALUES (

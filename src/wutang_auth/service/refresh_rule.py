@@ -12,13 +12,13 @@ def outcome(given: int, found: Rotation | None) -> Outcome:
 
     The first row that fits decides:
 
-    | found                                                      | outcome    | answer                                |
-    |------------------------------------------------------------|------------|---------------------------------------|
-    | no session; its user is disabled; an older generation      | `ended`    | 401                                   |
-    | the session is past its lifetime                           | `expired`  | 401 that says so                      |
-    | the given generation was the current one, and is one older | `advanced` | a pair of the new generation          |
-    | the given generation is one older, and its grace lasts     | `replayed` | the same: the first answer was lost   |
-    | anything else: a token that was used before                | `reused`   | the session ends as stolen, then 401  |
+    | what was found                                               | outcome    | what is answered                     |
+    |--------------------------------------------------------------|------------|--------------------------------------|
+    | no session, a disabled user, or one of a lower generation    | `ended`    | 401                                  |
+    | a session past its lifetime                                  | `expired`  | 401 that says so                     |
+    | the step was made: the given one is the parent now           | `advanced` | a pair of the new generation         |
+    | the given one is the parent, and its grace lasts             | `replayed` | the same: the first answer was lost  |
+    | anything else: the given one was used before                 | `reused`   | the session ends as stolen, then 401 |
     """
     if found is None or found.is_disabled or given > found.generation:
         return "ended"

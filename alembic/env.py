@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from functools import partial
+from uuid import uuid4
 
 import asyncpg
 from alembic import context
@@ -21,13 +23,22 @@ def _migrate(connection: Connection) -> None:
         context.run_migrations()
 
 
+async def _connect(url: str, **_: object) -> "asyncpg.Connection[asyncpg.Record]":
+    timeout, prepare = (context.config.attributes.get(name) for name in ("connect_timeout", "prepare"))
+    return await asyncpg.connect(url, timeout=timeout or 10, statement_cache_size=0 if prepare is False else 100)
+
+
 async def _run() -> None:
     url = context.config.attributes.get("url") or os.environ.get("WUTANG_DATABASE_URL")
     if not url:
         raise SystemExit("set WUTANG_DATABASE_URL, or use `wutang-auth migrate`")
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=lambda: asyncpg.connect(url, timeout=10),
+        connect_args={
+            "async_creator_fn": partial(_connect, url),
+            # names that are on no server yet: a pooler may have given this one to another migration before
+            "prepared_statement_name_func": lambda: f"wutang_{uuid4()}",
+        },
         poolclass=pool.NullPool,
     )
     async with engine.connect() as connection:

@@ -109,7 +109,7 @@ def main() -> None:
             "WUTANG_DATABASE_URL": postgres.url(),
             "WUTANG_KEYS_FILE": str(keys),
             "WUTANG_LOG_LEVEL": "warning",
-            "WUTANG_THROTTLE_ADDRESS_FREE": "1000000",
+            "WUTANG_THROTTLE_ADDRESS_FAILURES": "1000000",
         }
         times = asyncio.run(serve(environment))
     print(f"{'account':<28} {'median ms':>9} {'p90 ms':>8} {'longer than unknown':>20}")

@@ -103,7 +103,9 @@ def keys_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settings(database_url: str, keys_file: Path) -> Settings:
     """What a service on this test's database is started with."""
-    return load(_env_file=None, database_url=database_url, keys_file=keys_file, drain_seconds=0, hash_workers=2)
+    return load(
+        Settings, _env_file=None, database_url=database_url, keys_file=keys_file, drain_seconds=0, hash_workers=2
+    )
 
 
 @pytest.fixture

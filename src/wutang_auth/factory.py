@@ -1,6 +1,6 @@
 """The only wiring: how settings become services, for the application, the command line and the tests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from wutang_auth.repository import AttemptRepository, SchemaRepository, SessionR
 from wutang_auth.service import AuthService, UserService
 from wutang_auth.service.maintenance import Intervals, in_background
 from wutang_auth.service.throttle import Throttle
-from wutang_auth.settings import Settings
+from wutang_auth.settings import DatabaseSettings, Settings
 from wutang_auth.tokens.access import Tokens
 from wutang_auth.tokens.key_ring import KeyRing
 
@@ -31,7 +31,11 @@ class Services:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, ring: KeyRing, *, intervals: Intervals = Intervals()
+    settings: Settings,
+    ring: KeyRing,
+    *,
+    intervals: Intervals = Intervals(),
+    hash_thread_initializer: Callable[[], None] | None = None,
 ) -> AsyncIterator[Services]:
     """Services on the database of the settings, with their background tasks; closed at the end of the block."""
     database = open_database(settings, size=settings.db_pool_size)
@@ -39,12 +43,12 @@ async def open_services(
     counters = open_database(settings, size=_THROTTLE_CONNECTIONS, synchronous_commit="off")
     throttle = Throttle(
         AttemptRepository(counters),
-        account_allowed_failures=settings.throttle_account_free,
-        address_allowed_failures=settings.throttle_address_free,
+        account_allowed_failures=settings.throttle_account_failures,
+        address_allowed_failures=settings.throttle_address_failures,
         max_wait=settings.throttle_max_wait,
-        reset_after=settings.throttle_forget,
+        reset_after=settings.throttle_reset_after,
     )
-    passwords = Passwords(workers=settings.hash_workers, queue=settings.hash_queue)
+    passwords = Passwords(workers=settings.hash_workers, queue=settings.hash_queue, initializer=hash_thread_initializer)
     rules = PasswordRules(min_length=settings.password_min_length)
     tokens = Tokens(settings, ring)
     users = UserRepository(database)
@@ -81,7 +85,7 @@ async def open_services(
         await database.close()
 
 
-def open_database(settings: Settings, *, size: int, **server_settings: str) -> Database:
+def open_database(settings: DatabaseSettings, *, size: int, **server_settings: str) -> Database:
     """At most `size` connections with the time limits of the settings; the first is made when it is needed."""
     return Database(
         settings.database_url.get_secret_value(),

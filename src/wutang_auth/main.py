@@ -1,7 +1,6 @@
 """The application: settings in, ASGI out."""
 
-import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -23,8 +22,6 @@ from wutang_auth.service.maintenance import Intervals
 from wutang_auth.settings import Settings, SettingsError
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import KeyRingError
-
-_GC_THRESHOLD = (20_000, 20, 10)
 
 
 class _Application(FastAPI):
@@ -60,19 +57,34 @@ class _Application(FastAPI):
         return Edge(stack, trusted_proxies=settings.trusted_proxies, database_seconds=settings.db_request_timeout)
 
 
-def create_app(settings: Settings | None = None, *, intervals: Intervals = Intervals()) -> FastAPI:
-    """The service. Without settings they come from the environment: `uvicorn --factory wutang_auth.main:create_app`."""
+def create_app(
+    settings: Settings | None = None,
+    *,
+    intervals: Intervals = Intervals(),
+    hash_thread_initializer: Callable[[], None] | None = None,
+) -> FastAPI:
+    """The service. Without settings they come from the environment: `uvicorn --factory wutang_auth.main:create_app`.
+
+    Args:
+        settings: Those to take instead.
+        intervals: How often background tasks run.
+        hash_thread_initializer: What each thread that hashes calls first; our own server lowers its priority so.
+    """
     if settings is None:
         try:
-            settings = settings_module.load()
+            settings = settings_module.load(Settings)
             ring = key_file.load(settings.keys_file)
-        except (SettingsError, KeyRingError) as error:
+        except SettingsError as error:
             # another server than ours called; it too gets one line and no traceback
             raise SystemExit(f"wutang-auth: {error}") from None
+        except KeyRingError as error:
+            raise SystemExit(f"wutang-auth: WUTANG_KEYS_FILE: {error}") from None
     else:
         ring = key_file.load(settings.keys_file)
     app = _routed(settings)
-    app.state.open_services = partial(open_services, settings, ring, intervals=intervals)
+    app.state.open_services = partial(
+        open_services, settings, ring, intervals=intervals, hash_thread_initializer=hash_thread_initializer
+    )
     return app
 
 
@@ -105,9 +117,4 @@ def _routed(settings: Settings) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with app.state.open_services() as services:
         app.state.services = services
-        # what was made until here lives as long as the process: the collector need not look at it again
-        gc.collect()
-        gc.freeze()
-        # a request makes hardly any cycles: looking for them after every 700 objects costs the most
-        gc.set_threshold(*_GC_THRESHOLD)
         yield

@@ -19,7 +19,7 @@ from support.services import Instance, running
 from support.tokens import bearer
 from support.users import CREDENTIALS, NEW_PASSWORD, PASSWORD, Login, add_and_log_in
 from wutang_auth.observability.logs import ConsoleFormatter, JsonFormatter
-from wutang_auth.settings import load
+from wutang_auth.settings import Settings, load
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -60,7 +60,7 @@ class Target:
 async def target(keys_file: Path) -> AsyncIterator[Target]:
     """One service for all of this file: what is refused changes nothing, and each test looks."""
     async with temporary_database() as url:
-        settings = load(_env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
+        settings = load(Settings, _env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
         async with running(settings) as instance:
             yield Target(instance, await add_and_log_in(instance, scopes=["users:read", "users:write"]))
 

@@ -14,7 +14,7 @@ from support.tokens import bearer, forge
 from support.users import PASSWORD, Login, add_and_log_in
 from wutang_auth.errors import AuthError
 from wutang_auth.response_codes import ResponseCode
-from wutang_auth.settings import load
+from wutang_auth.settings import Settings, load
 
 CATALOGUE = {
     "10001": "参数有误",
@@ -32,7 +32,7 @@ CATALOGUE = {
 async def shared(keys_file: Path) -> AsyncIterator[tuple[Instance, Login]]:
     """One service for tests that change nothing."""
     async with temporary_database() as url:
-        settings = load(_env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
+        settings = load(Settings, _env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
         async with running(settings) as instance:
             yield instance, await add_and_log_in(instance)
 

@@ -18,7 +18,7 @@ from wutang_auth.settings import Settings, load
 async def shared(keys_file: Path) -> AsyncIterator[tuple[Instance, Login]]:
     """One service for tests that change nothing."""
     async with temporary_database() as url:
-        settings = load(_env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
+        settings = load(Settings, _env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
         async with running(settings) as instance:
             yield instance, await add_and_log_in(instance)
 

@@ -43,7 +43,7 @@ async def test_20001_done(service: Instance) -> None:
 
 
 async def test_40001_nobody_is_let_in(start: Start) -> None:
-    service = await start(throttle_account_free=1)
+    service = await start(throttle_account_failures=1)
     body = assert_refused(await service.client.get("/api/auth/me"), 401, 40001)
     assert body["message"] == "Unauthenticated."
     login = await add_and_log_in(service)

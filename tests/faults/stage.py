@@ -127,8 +127,8 @@ async def staged(
             "WUTANG_DB_POOL_SIZE": "8",
             "WUTANG_REFRESH_GRACE": str(GRACE),
             # all visitors come from one address, and a login of unknown outcome counts as a failure
-            "WUTANG_THROTTLE_ACCOUNT_FREE": "100",
-            "WUTANG_THROTTLE_ADDRESS_FREE": "1000000",
+            "WUTANG_THROTTLE_ACCOUNT_FAILURES": "100",
+            "WUTANG_THROTTLE_ADDRESS_FAILURES": "1000000",
             "WUTANG_LOG_FORMAT": "json",
             **{f"WUTANG_{name.upper()}": str(value) for name, value in settings.items()},
         }

@@ -80,7 +80,7 @@ async def test_keys_rotate(stage: SetStage, report: Report) -> None:
 async def test_burst_of_wrong_logins_is_counted_exactly_over_two_processes(stage: SetStage) -> None:
     """Timing decides nothing here, so nobody waits too long for a connection."""
     patient = {"db_pool_timeout": 30, "db_statement_timeout": 30, "db_request_timeout": 60}
-    scene = await stage(throttle_account_free=10, **patient)
+    scene = await stage(throttle_account_failures=10, **patient)
     connections = [Connection(scene.ports[number % 2]) for number in range(200)]
     wrong = {"email": EMAILS[0], "password": "wrong"}
     begun = time.monotonic()

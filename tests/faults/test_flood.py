@@ -45,8 +45,8 @@ async def test_flood_of_wrong_passwords(  # noqa: PLR0917 -- pytest names them
     settings: dict[str, int],
 ) -> None:
     scene = await stage(
-        direct=True, instances=1, db_pool_size=32, trusted_proxies="127.0.0.0/8", throttle_account_free=10,
-        throttle_address_free=100, **settings,
+        direct=True, instances=1, db_pool_size=32, trusted_proxies="127.0.0.0/8", throttle_account_failures=10,
+        throttle_address_failures=100, **settings,
     )  # fmt: skip
     token = await logged_in(scene)
     await looking(scene, token, 1)

@@ -14,7 +14,7 @@ from wutang_auth.passwords.workers import Passwords
 async def test_a_full_queue_is_answered_at_once_and_counts_no_failure(
     start: Callable[..., Awaitable[Instance]],
 ) -> None:
-    service = await start(hash_workers=1, hash_queue=1, throttle_account_free=100)
+    service = await start(hash_workers=1, hash_queue=1, throttle_account_failures=100)
     await add_user(service.settings)
 
     async def attempt() -> int:

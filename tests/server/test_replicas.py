@@ -13,7 +13,7 @@ from support.http import assert_refused, success
 from support.services import Process, serving
 from support.tokens import bearer
 from support.users import Login, add_user, log_in, token_pair
-from wutang_auth.settings import load
+from wutang_auth.settings import Settings, load
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.access import Tokens
 
@@ -124,7 +124,7 @@ async def sessions(environment: dict[str, str], number: int) -> list[Login]:
     """Sessions as logins begin them, without the time for hashing: rows, and tokens signed with the service's key."""
     url = environment["WUTANG_DATABASE_URL"]
     user = await add_user(url)
-    settings = load(_env_file=None, database_url=url, keys_file=environment["WUTANG_KEYS_FILE"])
+    settings = load(Settings, _env_file=None, database_url=url, keys_file=environment["WUTANG_KEYS_FILE"])
     tokens = Tokens(settings, key_file.load(settings.keys_file))
     issued = [
         tokens.issue(user_id=user.id, session_id=session_id, generation=0, scopes=[], session_lifetime=86_400)

@@ -25,7 +25,7 @@ async def test_a_burst_is_counted_exactly_and_hashed_only_as_far_as_free(service
 
     statuses = await asyncio.gather(*(attempt() for _ in range(60)))
     assert sorted(set(statuses)) == [401, 429]
-    assert statuses.count(401) == service.settings.throttle_account_free
+    assert statuses.count(401) == service.settings.throttle_account_failures
     assert await attempts_of(service.settings) == [(60, 10), (60, 60)]
 
 
@@ -73,7 +73,7 @@ async def test_the_owner_gets_in_from_a_known_address_while_strangers_hammer(sta
 
 
 async def test_one_address_that_tries_many_accounts_is_throttled(start: Start) -> None:
-    service = await start(throttle_address_free=5)
+    service = await start(throttle_address_failures=5)
     await add_user(service.settings)
     statuses = []
     for number in range(7):
@@ -138,7 +138,7 @@ async def test_attempts_and_successes_do_not_wait_for_each_other_in_a_circle(dat
 
 
 async def test_addresses_of_one_ipv6_network_are_one(start: Start) -> None:
-    service = await start(throttle_address_free=2, trusted_proxies=[ip_network("127.0.0.0/8")])
+    service = await start(throttle_address_failures=2, trusted_proxies=[ip_network("127.0.0.0/8")])
     statuses = []
     for number in range(3):
         if number == 2:
@@ -159,7 +159,7 @@ async def test_a_success_clears_the_account(service: Instance) -> None:
 
 
 async def test_the_wait_doubles_to_its_longest_and_refusals_do_not_prolong_it(start: Start) -> None:
-    service = await start(throttle_account_free=1, throttle_max_wait=8)
+    service = await start(throttle_account_failures=1, throttle_max_wait=8)
     await add_user(service.settings)
     wrong = {"email": "ada@wutang.example", "password": "wrong"}
     waits = []
@@ -179,7 +179,7 @@ async def test_the_wait_doubles_to_its_longest_and_refusals_do_not_prolong_it(st
 
 
 async def test_after_a_hundred_failures_there_is_one_attempt_a_day(start: Start) -> None:
-    service = await start(throttle_account_free=1)
+    service = await start(throttle_account_failures=1)
     await add_user(service.settings)
     wrong = {"email": "ada@wutang.example", "password": "wrong"}
     assert (await service.client.post("/api/auth/login", json=wrong)).status_code == 401

@@ -21,7 +21,7 @@ from support.services import Instance, running
 from support.tampering import ACCESS_ONLY, MALFORMED, Genuine, Kind, stranger
 from support.tokens import Forge, bearer, decode_segment, forge
 from support.users import Login, add_and_log_in
-from wutang_auth.settings import load
+from wutang_auth.settings import Settings, load
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import Algorithm, KeyRing
 
@@ -30,7 +30,7 @@ from wutang_auth.tokens.key_ring import Algorithm, KeyRing
 async def guarded(keys_file: Path) -> AsyncIterator[tuple[Instance, Login]]:
     """One service and one login for all of the table: a refusal changes nothing, and each test looks."""
     async with temporary_database() as url:
-        settings = load(_env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
+        settings = load(Settings, _env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
         async with running(settings) as instance:
             yield instance, await add_and_log_in(instance)
 
@@ -129,7 +129,7 @@ async def test_a_key_verifies_its_own_algorithm_only(tmp_path: Path, alg: Algori
     ring = KeyRing(tuple(keys))
     key_file.save(ring, tmp_path / "keys.json")
     async with temporary_database() as url:
-        settings = load(_env_file=None, database_url=url, keys_file=tmp_path / "keys.json", hash_workers=1)
+        settings = load(Settings, _env_file=None, database_url=url, keys_file=tmp_path / "keys.json", hash_workers=1)
         async with running(settings) as instance:
             login = await add_and_log_in(instance)
             genuine = Genuine("access", login.access_token, forge(settings), ring)

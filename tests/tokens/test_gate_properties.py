@@ -15,7 +15,7 @@ from support.database import temporary_database
 from support.services import Instance, running
 from support.tokens import Forge, decode_segment, encode_segment
 from wutang_auth.errors import TokenExpired, TokenInvalid
-from wutang_auth.settings import load
+from wutang_auth.settings import Settings, load
 from wutang_auth.tokens.access import Claims, Tokens, _Verified
 from wutang_auth.tokens.key_ring import KeyRing
 
@@ -23,7 +23,7 @@ NOW = 1_800_000_000
 USER = 42
 SESSION = UUID("11111111-2222-4333-8444-555555555555")
 RING = KeyRing.generate()
-SETTINGS = load(_env_file=None, database_url="postgresql://nowhere/none", keys_file=Path("none"))
+SETTINGS = load(Settings, _env_file=None, database_url="postgresql://nowhere/none", keys_file=Path("none"))
 TOKENS = Tokens(SETTINGS, RING, clock=lambda: NOW)
 PAIR = TOKENS.issue(user_id=USER, session_id=SESSION, generation=3, scopes=["a"], session_lifetime=1000)
 FORGE = Forge(RING.active)
@@ -235,7 +235,7 @@ def test_a_bounded_number_of_tokens_is_remembered_and_those_in_use_stay() -> Non
 @pytest.fixture(scope="module")
 async def guarded(keys_file: Path) -> AsyncIterator[Instance]:
     async with temporary_database() as url:
-        settings_ = load(_env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
+        settings_ = load(Settings, _env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
         async with running(settings_) as instance:
             yield instance
 

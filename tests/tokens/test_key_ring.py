@@ -317,4 +317,4 @@ async def test_serve_refuses_a_bad_ring_in_one_line(tmp_path: Path, environment:
     path.chmod(0o600)
     environment["WUTANG_KEYS_FILE"] = str(path)
     refused = await run_apart(environment, "serve", "--port", "0", "--workers", workers)
-    assert refused.error == f"the key ring {path}: exactly one key must be active, 2 are"
+    assert refused.error == f"WUTANG_KEYS_FILE: the key ring {path}: exactly one key must be active, 2 are"

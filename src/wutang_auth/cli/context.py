@@ -1,11 +1,12 @@
-"""What a command works on: a database, the settings, the key ring; and how it fails."""
+"""What a command works on: its settings and a database; and how it fails."""
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Iterator
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypedDict, TypeVar
 
 import typer
 
@@ -13,12 +14,13 @@ from wutang_auth import settings as settings_module
 from wutang_auth.database import Database
 from wutang_auth.embedded import EmbeddedError, EmbeddedPostgres
 from wutang_auth.errors import AuthError, DatabaseUnavailable, EmailTaken, InvalidParameters, NotFound
+from wutang_auth.factory import open_database
 from wutang_auth.messages import field_problem
 from wutang_auth.passwords.rules import PasswordRules
 from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import SessionRepository, UserRepository
 from wutang_auth.service import UserService
-from wutang_auth.settings import Settings, SettingsError
+from wutang_auth.settings import DatabaseSettings, LogSettings, PasswordSettings, Settings, SettingsError
 
 T = TypeVar("T")
 
@@ -29,61 +31,95 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document, for
 
 DATA_DIR = Path(".wutang")
 
+# a command takes longer than a request, and nobody waits at the other end
+_DEFAULTS = {"db_connect_timeout": 5.0, "db_statement_timeout": 30.0}
+_CONNECTIONS = 4
+
+logger = logging.getLogger(__name__)
+
+
+class CommandSettings(DatabaseSettings, LogSettings):
+    """What a command that works on the database needs."""
+
+
+class UserCommandSettings(CommandSettings, PasswordSettings):
+    """What a command that works on the accounts needs."""
+
+
+Group = TypeVar("Group", bound=LogSettings)
+DatabaseGroup = TypeVar("DatabaseGroup", bound=CommandSettings)
+
 
 class CommandError(Exception):
     """A command failed; the message says what happened and what to do next."""
 
 
-def load_settings(**given: object) -> Settings:
-    """The settings, or one clear line.
+def load(group: type[Group], *, log: bool = False, defaults: Mapping[str, Any] = {}, **given: Any) -> Group:
+    """The settings that a command needs; and a warning of each name that is no setting.
+
+    Args:
+        group: The class of the settings.
+        log: Whether the command writes a log in any case; else it does where WUTANG_LOG_FORMAT is set.
+        defaults: Values for settings that are not set, instead of the group's own defaults.
+        given: Values that outrank the environment.
 
     Raises:
         CommandError: a setting is missing or wrong.
     """
     try:
-        return settings_module.load(**given)
+        warnings = settings_module.name_warnings(Settings)
+        try:
+            settings = settings_module.load(group, defaults=defaults, **given)
+            log = log or settings_module.is_set("log_format")
+        except SettingsError:
+            _warn(warnings)  # one of them may be the reason
+            raise
     except SettingsError as error:
         raise CommandError(str(error)) from None
+    if log:
+        from wutang_auth.observability import logs
+
+        logs.configure(settings)
+        for line in warnings:
+            logger.warning(line)
+    else:
+        _warn(warnings)
+    return settings
 
 
-def keys_file(data_dir: Path) -> Path:
-    """The key ring's file: the setting, or the one that `dev` keeps."""
-    given = os.environ.get("WUTANG_KEYS_FILE")
-    return Path(given) if given else data_dir / "keys.json"
-
-
-def refresh_ttl() -> int:
-    """The lifetime of a session in seconds.
-
-    Raises:
-        CommandError: the setting is wrong.
-    """
-    try:
-        return settings_module.refresh_ttl()
-    except SettingsError as error:
-        raise CommandError(str(error)) from None
+def _warn(lines: list[str]) -> None:
+    for line in lines:
+        print(f"wutang-auth: warning: {line}", file=sys.stderr)  # noqa: T201
 
 
 @contextmanager
-def database_url(data_dir: Path) -> Iterator[str]:
-    """The URL of the database to work on; the embedded one is started for the time being if it does not run.
+def database_settings(group: type[DatabaseGroup], data_dir: Path) -> Iterator[DatabaseGroup]:
+    """The settings of a command that works on a database; the one of `dev` is started if it is meant and does not run.
 
     Raises:
-        CommandError: there is neither a setting nor a data directory.
+        CommandError: a setting is wrong, or there is neither a setting nor a data directory.
     """
-    try:
-        given = settings_module.database_url()
-    except SettingsError as error:
-        raise CommandError(str(error)) from None
-    if given is not None:
-        yield given
+    if is_set("database_url"):
+        yield load(group, defaults=_DEFAULTS)
         return
     if not data_dir.is_dir():
         raise CommandError(
             f"WUTANG_DATABASE_URL is not set and there is no {data_dir} here; set it, or run `wutang-auth dev` first"
         )
     with embedded(data_dir) as postgres:
-        yield postgres.url()
+        yield load(group, defaults=_DEFAULTS, database_url=postgres.url())
+
+
+def is_set(name: str) -> bool:
+    """Whether a setting has a value, in the environment or .env.
+
+    Raises:
+        CommandError: .env cannot be read.
+    """
+    try:
+        return settings_module.is_set(name)
+    except SettingsError as error:
+        raise CommandError(str(error)) from None
 
 
 @contextmanager
@@ -104,43 +140,49 @@ def embedded(data_dir: Path) -> Iterator[EmbeddedPostgres]:
         postgres.stop()
 
 
+def open_command_database(settings: DatabaseSettings) -> Database:
+    """The database of these settings, with as many connections as a command needs."""
+    return open_database(settings, size=_CONNECTIONS)
+
+
+class MigrationOptions(TypedDict):
+    """How migrations connect."""
+
+    connect_timeout: float
+    prepare: bool
+
+
+def migration_options(settings: DatabaseSettings) -> MigrationOptions:
+    """How migrations connect; without a time limit for statements, since tables may be large."""
+    return MigrationOptions(connect_timeout=settings.db_connect_timeout, prepare=settings.db_prepared_statements)
+
+
 def run(data_dir: Path, work: Callable[[Database], Awaitable[T]]) -> T:
     """Run work on the database and turn its refusals into lines for people.
 
     Raises:
         CommandError: the work was refused, or the database is away.
     """
-
-    async def with_database(url: str) -> T:
-        database = Database(url, size=4, connect_timeout=5, statement_timeout=30)
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    _follow_log_format()
-    with database_url(data_dir) as url:
-        try:
-            return asyncio.run(with_database(url))
-        except AuthError as error:
-            raise CommandError(_explained(error)) from error
-
-
-def _follow_log_format() -> None:
-    """Write the audit trail to stderr, where the environment says how the service writes it."""
-    form = os.environ.get("WUTANG_LOG_FORMAT")
-    if form in ("json", "console"):
-        from wutang_auth.observability import logs
-
-        logs.configure(Settings.model_construct(log_format="json" if form == "json" else "console", log_level="info"))
+    with database_settings(CommandSettings, data_dir) as settings:
+        return _run(settings, work)
 
 
 def run_users(data_dir: Path, work: Callable[[UserService], Awaitable[T]]) -> T:
-    """Run work on the accounts, likewise."""
-    try:
-        rules = PasswordRules(min_length=settings_module.password_min_length())
-    except SettingsError as error:
-        raise CommandError(str(error)) from None
+    """Run work on the accounts and turn its refusals into lines for people.
+
+    Raises:
+        CommandError: the work was refused, or the database is away.
+    """
+    with database_settings(UserCommandSettings, data_dir) as settings:
+        return run_users_with(settings, work)
+
+
+def run_users_with(settings: UserCommandSettings, work: Callable[[UserService], Awaitable[T]]) -> T:
+    """Run work on the accounts with settings that are there, for commands that ask between one piece and the next.
+
+    Raises:
+        CommandError: the work was refused, or the database is away.
+    """
 
     async def with_service(database: Database) -> T:
         passwords = Passwords(workers=1, queue=1)
@@ -150,13 +192,27 @@ def run_users(data_dir: Path, work: Callable[[UserService], Awaitable[T]]) -> T:
                     users=UserRepository(database),
                     sessions=SessionRepository(database),
                     passwords=passwords,
-                    rules=rules,
+                    rules=PasswordRules(min_length=settings.password_min_length),
                 )
             )
         finally:
             passwords.close()
 
-    return run(data_dir, with_service)
+    return _run(settings, with_service)
+
+
+def _run(settings: CommandSettings, work: Callable[[Database], Awaitable[T]]) -> T:
+    async def with_database() -> T:
+        database = open_command_database(settings)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(with_database())
+    except AuthError as error:
+        raise CommandError(_explained(error)) from error
 
 
 def _explained(error: AuthError) -> str:

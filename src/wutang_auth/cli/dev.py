@@ -14,8 +14,18 @@ from typing import Annotated, Any
 
 import typer
 
-from wutang_auth.cli.context import DATA_DIR, CommandError, DataDir, embedded, load_settings
+from wutang_auth.cli.context import (
+    DATA_DIR,
+    CommandError,
+    DataDir,
+    embedded,
+    is_set,
+    load,
+    migration_options,
+    open_command_database,
+)
 from wutang_auth.cli.output import say
+from wutang_auth.settings import Settings
 
 _DEMO_EMAIL = "demo@wutang.example"
 _DEMO_SCOPES = ["users:read", "users:write"]
@@ -66,28 +76,28 @@ def _bound(host: str, port: int) -> socket.socket:
 
 def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.socket) -> None:
     from wutang_auth.database import REVISION, migrations
-    from wutang_auth.main import create_app
-    from wutang_auth.observability import logs
     from wutang_auth.server import process as server
     from wutang_auth.tokens import key_file
     from wutang_auth.tokens.key_ring import KeyRing, KeyRingError
 
-    keys = Path(os.environ.get("WUTANG_KEYS_FILE") or data_dir / "keys.json")
-    settings = load_settings(
+    settings = load(
+        Settings,
+        log=True,
+        defaults={"keys_file": data_dir / "keys.json", "log_level": "warning"},
         database_url=database_url,
-        keys_file=keys,
-        **({} if "WUTANG_LOG_LEVEL" in os.environ else {"log_level": "warning"}),
     )
-    logs.configure(settings)
+    options = migration_options(settings)
     try:
-        if migrations.current(database_url) != REVISION:
-            migrations.upgrade(database_url)
-        if not keys.exists():
-            key_file.save(KeyRing.generate(), keys)
-        app = create_app(settings)
-    except (KeyRingError, migrations.MigrationError) as error:
+        if migrations.current(database_url, **options) != REVISION:
+            migrations.upgrade(database_url, **options)
+        if not settings.keys_file.exists():
+            key_file.save(KeyRing.generate(), settings.keys_file)
+        app = server.create_app(settings)
+    except KeyRingError as error:
+        raise CommandError(f"WUTANG_KEYS_FILE: {error}" if is_set("keys_file") else str(error)) from None
+    except migrations.MigrationError as error:
         raise CommandError(str(error)) from None
-    password = asyncio.run(_demo_user(database_url, _read(data_dir).get("password")))
+    password = asyncio.run(_demo_user(settings, _read(data_dir).get("password")))
     details = {"base_url": base_url, "email": _DEMO_EMAIL, "password": password, "pid": os.getpid()}
     _write(data_dir, details)
     say(_banner(details, data_dir))
@@ -95,14 +105,13 @@ def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.so
     server.run(settings, listener, app=app)
 
 
-async def _demo_user(database_url: str, known_password: object) -> str:
+async def _demo_user(settings: Settings, known_password: object) -> str:
     """Make sure that the demo user exists, and return a password that lets it in."""
-    from wutang_auth.database import Database
     from wutang_auth.errors import NotFound
     from wutang_auth.passwords.workers import Passwords
     from wutang_auth.repository import UserChange, UserRepository
 
-    database = Database(database_url)
+    database = open_command_database(settings)
     users = UserRepository(database)
     passwords = Passwords(workers=1, queue=1)
     try:

@@ -5,12 +5,13 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
-from wutang_auth.cli.context import DATA_DIR, AsJson, CommandError, DataDir, keys_file, refresh_ttl
+from wutang_auth.cli.context import DATA_DIR, AsJson, CommandError, DataDir, load
 from wutang_auth.cli.output import document, say, table
+from wutang_auth.settings import KeySettings, LogSettings, TokenSettings
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import ALGORITHMS, Algorithm, KeyRing, KeyRingError, SigningKey
 
@@ -21,6 +22,16 @@ File = Annotated[
     typer.Option("--file", help="The key ring; default: WUTANG_KEYS_FILE, else keys.json in the data directory."),
 ]
 
+
+class KeyCommandSettings(KeySettings, LogSettings):
+    """What a command that works on the key ring needs."""
+
+
+class DropCommandSettings(KeyCommandSettings, TokenSettings):
+    """What `keys drop` needs: the key stays until what it signed has expired."""
+
+
+Group = TypeVar("Group", bound=KeyCommandSettings)
 Kid = Annotated[str, typer.Argument(metavar="KID", help="The key, as `keys list` shows it.", show_default=False)]
 
 
@@ -37,7 +48,7 @@ def generate(
     """Make a key ring: a key that signs and the one that will follow it."""
     if alg not in ALGORITHMS:
         raise typer.BadParameter(f"must be one of {', '.join(ALGORITHMS)}", param_hint="--alg")
-    path = file or keys_file(data_dir)
+    path = _settings(KeyCommandSettings, file, data_dir).keys_file
     if following:
         _change(path, lambda ring: ring.with_next(_algorithm(alg)))
         say(f"added a next {alg} key; rotate to it when every service has read it")
@@ -58,7 +69,7 @@ def generate(
 @app.command("list")
 def list_(file: File = None, *, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
     """Show the keys and their states; never the keys themselves."""
-    ring = load(file or keys_file(data_dir))
+    ring = read_ring(_settings(KeyCommandSettings, file, data_dir).keys_file)
     if as_json:
         document([_row(key) for key in ring.keys])
     else:
@@ -73,8 +84,8 @@ def rotate(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Sign with the next key from now on; the old one stays valid for what it signed."""
-    path = file or keys_file(data_dir)
-    before = load(path)
+    path = _settings(KeyCommandSettings, file, data_dir).keys_file
+    before = read_ring(path)
     ring = _change(path, lambda ring: ring.rotated(_now(), force=force))
     say(f"{ring.active.kid} signs; {before.active.kid} is retired; a fresh key is next")
 
@@ -82,7 +93,7 @@ def rotate(
 @app.command()
 def retire(kid: Kid, file: File = None, *, data_dir: DataDir = DATA_DIR) -> None:
     """Never sign with this key; what it signed stays valid."""
-    _change(file or keys_file(data_dir), lambda ring: ring.with_retired(kid, _now()))
+    _change(_settings(KeyCommandSettings, file, data_dir).keys_file, lambda ring: ring.with_retired(kid, _now()))
     say(f"retired {kid}")
 
 
@@ -95,19 +106,27 @@ def drop(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Remove a key; every token that it signed becomes invalid."""
-    longest_ttl = refresh_ttl()
-    _change(file or keys_file(data_dir), lambda ring: ring.without(kid, _now(), longest_ttl=longest_ttl, force=force))
+    settings = _settings(DropCommandSettings, file, data_dir)
+    _change(
+        settings.keys_file,
+        lambda ring: ring.without(kid, _now(), longest_ttl=settings.refresh_ttl, force=force),
+    )
     say(f"dropped {kid}")
+
+
+def _settings(group: type[Group], file: Path | None, data_dir: Path) -> Group:
+    defaults = {"keys_file": data_dir / "keys.json"}
+    return load(group, defaults=defaults) if file is None else load(group, keys_file=file)
 
 
 def _change(path: Path, change: Callable[[KeyRing], KeyRing]) -> KeyRing:
     if not path.is_file():
-        load(path)  # says what to do
+        read_ring(path)  # says what to do
     # two that change at once do it one after the other; the directory is locked, since each leaves another file behind
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
-        ring = change(load(path))
+        ring = change(read_ring(path))
         key_file.save(ring, path)
     except KeyRingError as error:
         raise CommandError(str(error)) from None
@@ -120,7 +139,7 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def load(path: Path) -> KeyRing:
+def read_ring(path: Path) -> KeyRing:
     """The key ring in this file.
 
     Raises:

@@ -4,7 +4,14 @@ from typing import Annotated
 
 import typer
 
-from wutang_auth.cli.context import DATA_DIR, CommandError, DataDir, database_url
+from wutang_auth.cli.context import (
+    DATA_DIR,
+    CommandError,
+    CommandSettings,
+    DataDir,
+    database_settings,
+    migration_options,
+)
 from wutang_auth.cli.output import say
 
 
@@ -16,9 +23,10 @@ def migrate(
     """Bring the database's schema to head."""
     from wutang_auth.database import REVISION, migrations
 
-    with database_url(data_dir) as url:
+    with database_settings(CommandSettings, data_dir) as settings:
+        url, options = settings.database_url.get_secret_value(), migration_options(settings)
         try:
-            before = migrations.current(url)
+            before = migrations.current(url, **options)
             if before == REVISION:
                 say(f"the schema is at head ({before})")
                 return
@@ -30,7 +38,7 @@ def migrate(
                 raise CommandError(
                     f"the schema is behind ({before or 'empty'}, not {REVISION}); run `wutang-auth migrate`"
                 )
-            migrations.upgrade(url)
+            migrations.upgrade(url, **options)
         except migrations.MigrationError as error:
             raise CommandError(str(error)) from None
         say(f"migrated the schema from {before or 'empty'} to {REVISION}")

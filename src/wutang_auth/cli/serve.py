@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from wutang_auth.cli.context import CommandError, load_settings
+from wutang_auth.cli.context import CommandError, load
+from wutang_auth.settings import Settings
 
 
 def serve(
@@ -12,24 +13,20 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 1,
 ) -> None:
-    """Serve the API; the settings come from the environment."""
-    settings = load_settings()
-    from wutang_auth.observability import logs
+    """Serve the API; the settings come from the environment and .env."""
+    settings = load(Settings, log=True)
     from wutang_auth.server import process as server
     from wutang_auth.tokens import key_file
     from wutang_auth.tokens.key_ring import KeyRingError
 
-    logs.configure(settings)
     app = None
     try:
         if workers == 1:
-            from wutang_auth.main import create_app
-
-            app = create_app(settings)
+            app = server.create_app(settings)
         else:
             key_file.load(settings.keys_file)
     except KeyRingError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(f"WUTANG_KEYS_FILE: {error}") from None
     try:
         listener = server.bind(host, port)
     except OSError as error:

@@ -46,14 +46,14 @@ class UserFile(Protocol):
         """The row as the file of rejected rows has it: with number and reason, and fit to be mended and imported."""
 
 
-def open_user_file(file: BinaryIO, form: Format) -> UserFile:
+def open_user_file(file: BinaryIO, file_format: Format) -> UserFile:
     """The users in a file.
 
     Raises:
         CommandError: it lacks a column that each user needs.
     """
     lines = _Lines(file)
-    return _CsvFile(lines) if form is Format.csv else _JsonLinesFile(lines)
+    return _CsvFile(lines) if file_format is Format.csv else _JsonLinesFile(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,12 +241,12 @@ def _quoted(text: str) -> bytes:
     return b'"' + text.replace('"', '""').encode() + b'"'
 
 
-def exported_header(form: Format) -> str:
+def exported_header(file_format: Format) -> str:
     """How a file of exported users begins."""
-    return _csv_line(COLUMNS) if form is Format.csv else ""
+    return _csv_line(COLUMNS) if file_format is Format.csv else ""
 
 
-def exported_row(stored: StoredUser, form: Format) -> str:
+def exported_row(stored: StoredUser, file_format: Format) -> str:
     """A user as an import reads it."""
     user = stored.user
     verified_at = None if user.email_verified_at is None else format_timestamp(user.email_verified_at)
@@ -254,7 +254,7 @@ def exported_row(stored: StoredUser, form: Format) -> str:
         user.id, user.email, user.name, verified_at, stored.password_hash, user.scopes, user.disabled_at is not None,
         format_timestamp(user.created_at), format_timestamp(user.updated_at),
     )  # fmt: skip
-    if form is Format.jsonl:
+    if file_format is Format.jsonl:
         return json.dumps(dict(zip(COLUMNS, values, strict=True)), ensure_ascii=False) + "\n"
     return _csv_line(_csv_cell(value) for value in values)
 

@@ -31,7 +31,7 @@ _ROWS_A_TICK = 500
 
 def import_users(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or JSON lines; - is standard input.")],
-    form: FileFormat = None,
+    file_format: FileFormat = None,
     rejects: Annotated[
         Path | None, typer.Option(help="Where wrong rows go; default: FILE.rejects.csv or .jsonl.")
     ] = None,
@@ -45,7 +45,7 @@ def import_users(
     email_verified_at, scopes, disabled, created_at, updated_at. A row whose user is there already changes nothing.
     Wrong rows go to the reject file, with line number and reason; mend them there and import that.
     """
-    actual = _format(file, form)
+    actual = _format(file, file_format)
     rejected = _RejectFile(rejects or Path(f"{'import' if file == _STANDARD else file}.rejects.{actual.value}"))
     if rejected.path.is_dir() or rejected.path.resolve() == file.resolve():
         raise CommandError(f"{rejected.path} is no place for the rejected rows; give --rejects another")
@@ -72,13 +72,13 @@ def import_users(
 
 def export_users(
     file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Default: standard output.")] = _STANDARD,
-    form: FileFormat = None,
+    file_format: FileFormat = None,
     *,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Write all users as `import` reads them, with their password hashes: keep it to yourself."""
-    actual = form or (Format.jsonl if file == _STANDARD else _format(file, None))
+    actual = file_format or (Format.jsonl if file == _STANDARD else _format(file, None))
 
     async def work(service: UserService, output: TextIO) -> int:
         output.write(exported_header(actual))
@@ -230,7 +230,7 @@ def _beside(path: Path) -> IO[bytes]:
 
 def _format(file: Path, given: Format | None) -> Format:
     endings = {".csv": Format.csv, ".jsonl": Format.jsonl, ".ndjson": Format.jsonl}
-    form = given or endings.get(file.suffix.lower())
-    if form is None:
+    file_format = given or endings.get(file.suffix.lower())
+    if file_format is None:
         raise typer.BadParameter("give csv or jsonl, since the file's name does not tell", param_hint="--format")
-    return form
+    return file_format

@@ -8,8 +8,17 @@ from typing import Annotated
 import typer
 
 from wutang_auth.api.schemas import user_body
-from wutang_auth.cli import user_import as transfer
-from wutang_auth.cli.context import DATA_DIR, AsJson, CommandError, DataDir, run_users
+from wutang_auth.cli import user_import
+from wutang_auth.cli.context import (
+    DATA_DIR,
+    AsJson,
+    CommandError,
+    DataDir,
+    UserCommandSettings,
+    database_settings,
+    run_users,
+    run_users_with,
+)
 from wutang_auth.cli.output import document, documents, say, table
 from wutang_auth.fields import parse_email, parse_name, parse_scopes
 from wutang_auth.repository import UserChange, UserRecord
@@ -27,7 +36,7 @@ _PAGE = 500
 @app.command()
 def create(
     email: Email,
-    name: Annotated[str, typer.Option(help="What the user is called.")] = "",
+    name: Annotated[str, typer.Option(help="The user's name.")] = "",
     scope: Annotated[list[str] | None, typer.Option(help="A scope to give; may be repeated.")] = None,
     *,
     password_stdin: PasswordStdin = False,
@@ -35,9 +44,9 @@ def create(
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Add a user; asks for the password."""
-    address, called, scopes = parsed_email(email), _parsed_name(name), _parsed_scopes(scope or [])
+    address, parsed_name, scopes = parsed_email(email), _parsed_name(name), _parsed_scopes(scope or [])
     password = read_password(stdin=password_stdin)
-    new = NewUser(email=address, password=password, name=called, scopes=scopes)
+    new = NewUser(email=address, password=password, name=parsed_name, scopes=scopes)
     user = run_users(data_dir, lambda service: service.create_user(None, new))
     _tell(user, "created", as_json=as_json)
 
@@ -133,19 +142,16 @@ def revoke(email: Email, scopes: ScopeNames, *, as_json: AsJson = False, data_di
 def delete(email: Email, *, yes: Yes = False, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
     """Delete a user and its sessions, for ever."""
     address = parsed_email(email)
-    user = run_users(data_dir, lambda service: service.find_user(address))
-    if not yes:
-        _confirm(f"Delete user {user.id}, {user.email}, for ever?")
-
-    async def work(service: UserService) -> None:
-        await service.delete_user(None, user.id)
-
-    run_users(data_dir, work)
+    with database_settings(UserCommandSettings, data_dir) as settings:
+        user = run_users_with(settings, lambda service: service.find_user(address))
+        if not yes:
+            _confirm(f"Delete user {user.id}, {user.email}, for ever?")
+        run_users_with(settings, lambda service: service.delete_user(None, user.id))
     _tell(user, "deleted", as_json=as_json)
 
 
-app.command("import")(transfer.import_users)
-app.command("export")(transfer.export_users)
+app.command("import")(user_import.import_users)
+app.command("export")(user_import.export_users)
 
 
 def read_password(*, stdin: bool) -> str:

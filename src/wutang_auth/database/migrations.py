@@ -14,31 +14,37 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_CONNECT_SECONDS = 10
+_CONNECT_SECONDS = 10.0
+_STATEMENT_CACHE = 100
 
 
 class MigrationError(Exception):
     """The schema could not be looked at or changed; the message says why."""
 
 
-def config(url: str | None = None) -> "Config":
-    """Alembic's configuration for the database at this URL."""
+def config(url: str | None = None, *, connect_timeout: float = _CONNECT_SECONDS, prepare: bool = True) -> "Config":
+    """Alembic's configuration for the database at this URL; alembic/env.py reads its attributes."""
     from alembic.config import Config
 
     settings = Config()
     settings.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     settings.set_main_option("path_separator", "os")
-    settings.attributes["url"] = url
+    settings.attributes.update(url=url, connect_timeout=connect_timeout, prepare=prepare)
     return settings
 
 
-def current(url: str) -> str | None:
+def current(url: str, *, connect_timeout: float = _CONNECT_SECONDS, prepare: bool = True) -> str | None:
     """The database's revision, None for an empty database; not for a running event loop.
+
+    Args:
+        url: The database.
+        connect_timeout: Longest wait for a connection, in seconds.
+        prepare: Whether statements may be prepared, which some poolers cannot take.
 
     Raises:
         MigrationError: the database cannot be reached.
     """
-    return _translated(lambda: asyncio.run(_current(url)))
+    return _translated(lambda: asyncio.run(_current(url, connect_timeout, prepare)))
 
 
 def is_known(revision: str) -> bool:
@@ -48,19 +54,27 @@ def is_known(revision: str) -> bool:
     return revision in {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
 
 
-def upgrade(url: str) -> None:
-    """Bring the schema to head; not for a running event loop.
+def upgrade(url: str, *, connect_timeout: float = _CONNECT_SECONDS, prepare: bool = True) -> None:
+    """Bring the schema to head, however long that takes; not for a running event loop.
+
+    Args:
+        url: The database.
+        connect_timeout: Longest wait for a connection, in seconds.
+        prepare: Whether statements may be prepared, which some poolers cannot take.
 
     Raises:
         MigrationError: the database cannot be reached, or refuses.
     """
     from alembic import command  # late: most processes never migrate
 
-    _translated(lambda: command.upgrade(config(url), "head"))
+    found = config(url, connect_timeout=connect_timeout, prepare=prepare)
+    _translated(lambda: command.upgrade(found, "head"))
 
 
-async def _current(url: str) -> str | None:
-    connection = await asyncpg.connect(url, timeout=_CONNECT_SECONDS)
+async def _current(url: str, connect_timeout: float, prepare: bool) -> str | None:
+    connection = await asyncpg.connect(
+        url, timeout=connect_timeout, statement_cache_size=_STATEMENT_CACHE if prepare else 0
+    )
     try:
         revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
     except asyncpg.UndefinedTableError:

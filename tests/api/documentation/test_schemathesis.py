@@ -8,7 +8,7 @@ from uuid import UUID
 
 from support.database import query
 from support.services import serving
-from wutang_auth.settings import load
+from wutang_auth.settings import Settings, load
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.access import Tokens
 
@@ -27,7 +27,7 @@ _ADD = """
 
 
 async def test_every_answer_is_as_documented(environment: dict[str, str], tmp_path: Path) -> None:
-    environment |= {"WUTANG_THROTTLE_ADDRESS_FREE": "100000"}
+    environment |= {"WUTANG_THROTTLE_ADDRESS_FAILURES": "100000"}
     tokens = tmp_path / "tokens"
     tokens.write_text("\n".join(await access_tokens(environment)))
     async with serving(environment, tmp_path / "log") as server:
@@ -54,6 +54,7 @@ async def test_every_answer_is_as_documented(environment: dict[str, str], tmp_pa
 async def access_tokens(environment: dict[str, str]) -> list[str]:
     """Tokens of as many users, the latest first: small ids are guessed, and some guesses are deletions."""
     settings = load(
+        Settings,
         _env_file=None,
         database_url=environment["WUTANG_DATABASE_URL"],
         keys_file=environment["WUTANG_KEYS_FILE"],

@@ -62,7 +62,7 @@ async def test_wrong_current_password_changes_nothing(service: Instance) -> None
 
 
 async def test_wrong_current_password_counts_as_an_attempt(start: Start) -> None:
-    service = await start(throttle_account_free=3)
+    service = await start(throttle_account_failures=3)
     login = await add_and_log_in(service)
     await forget_attempts(service.settings)
     answers = [await change(service, login, current=f"wrong password {number}") for number in range(8)]

@@ -1,0 +1,32 @@
+"""Settings, from environment variables with the prefix WUTANG_ and from .env: groups that add up to all of them."""
+
+from wutang_auth.settings.groups import (
+    DatabaseSettings,
+    HttpSettings,
+    KeySettings,
+    LogSettings,
+    PasswordSettings,
+    Settings,
+    ThrottleSettings,
+    TokenSettings,
+)
+from wutang_auth.settings.loading import PREFIX, SettingsError, SettingsGroup, is_set, load, name_warnings
+from wutang_auth.settings.values import Network
+
+__all__ = [
+    "PREFIX",
+    "DatabaseSettings",
+    "HttpSettings",
+    "KeySettings",
+    "LogSettings",
+    "Network",
+    "PasswordSettings",
+    "Settings",
+    "SettingsError",
+    "SettingsGroup",
+    "ThrottleSettings",
+    "TokenSettings",
+    "is_set",
+    "load",
+    "name_warnings",
+]

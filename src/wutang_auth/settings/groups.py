@@ -1,0 +1,129 @@
+"""All that can be set, in groups. Times are seconds. Secrets have no default."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from wutang_auth.settings.loading import PREFIX, SettingsGroup
+from wutang_auth.settings.processors import processors
+from wutang_auth.settings.values import ANY_CASE, Networks, Origins, PostgresUrl, RootPath
+
+
+class DatabaseSettings(SettingsGroup):
+    """Where PostgreSQL is, and how long it may take."""
+
+    database_url: PostgresUrl = Field(
+        description="PostgreSQL, `postgresql://user:password@host/db`; several hosts are allowed"
+    )
+    db_pool_size: int = Field(32, ge=1, le=1000, description="PostgreSQL connections of each worker, at most")
+    db_connect_timeout: float = Field(2.0, gt=0, le=60, description="longest wait for a new connection to PostgreSQL")
+    db_statement_timeout: float = Field(2.0, gt=0, le=60, description="longest wait for an answer from PostgreSQL")
+    db_pool_timeout: float = Field(1.0, gt=0, le=60, description="longest wait for a free connection")
+    db_request_timeout: float = Field(
+        5.0, gt=0, le=300, description="longest wait for PostgreSQL in one request, all that it does there together"
+    )
+    db_prepared_statements: bool = Field(
+        default=True, description="off behind a PgBouncer before 1.21 in transaction mode"
+    )
+
+
+class KeySettings(SettingsGroup):
+    """Where the key ring is."""
+
+    keys_file: Path = Field(description="the key ring, a JWK Set file made by `wutang-auth keys generate`")
+
+
+class TokenSettings(SettingsGroup):
+    """What tokens say and how long they and their sessions live."""
+
+    issuer: str = Field("wutang-auth", min_length=1, max_length=255, description="the `iss` claim of every token")
+    audience: str = Field("wutang", min_length=1, max_length=255, description="the `aud` claim of access tokens")
+    client_id: str = Field(
+        "wutang", min_length=1, max_length=255, description="the `client_id` claim of access tokens (RFC 9068)"
+    )
+    access_ttl: int = Field(3600, ge=1, le=86_400, description="lifetime of an access token")
+    refresh_ttl: int = Field(1_209_600, ge=1, le=31_536_000, description="lifetime of a session from its login")
+    refresh_grace: int = Field(
+        10, ge=0, le=300, description="how long a refresh token that was just used is answered again, for lost answers"
+    )
+    refresh_with_access_token: bool = Field(
+        default=True, description="accept the access token at refresh, for clients that hold one token only"
+    )
+    clock_skew: int = Field(5, ge=0, le=60, description="how far in the future a token's `iat` and `nbf` may lie")
+
+    @model_validator(mode="after")
+    def _audiences_differ(self) -> Self:
+        # SECURITY: refresh tokens have the issuer as audience; one name for both would leave only `typ`
+        if self.issuer == self.audience:
+            raise ValueError(f"{PREFIX}AUDIENCE must differ from {PREFIX}ISSUER")
+        return self
+
+
+class PasswordSettings(SettingsGroup):
+    """What a new password must have, and how passwords are hashed."""
+
+    password_min_length: int = Field(8, ge=8, le=128, description="minimum code points of a new password")
+    hash_workers: int = Field(
+        default_factory=processors,
+        ge=1,
+        le=256,
+        description="threads that hash passwords; default: the cores, or fewer where a container has a CPU quota",
+    )
+    hash_queue: int = Field(64, ge=0, le=10_000, description="logins that may wait for one; beyond it 503")
+
+
+class ThrottleSettings(SettingsGroup):
+    """How failed logins slow down the next ones."""
+
+    throttle_account_failures: int = Field(
+        10, ge=1, le=100, description="failed logins of an account before each doubles the wait"
+    )
+    throttle_address_failures: int = Field(
+        100, ge=1, le=1_000_000, description="failed logins from a client address before each doubles the wait"
+    )
+    throttle_max_wait: int = Field(3600, ge=1, le=86_400, description="the longest such wait")
+    throttle_reset_after: int = Field(
+        86_400, ge=60, le=2_592_000, description="counting starts over after so long without an attempt"
+    )
+
+
+class HttpSettings(SettingsGroup):
+    """How the service stands behind gateways and towards browsers."""
+
+    trusted_proxies: Networks = Field((), description="networks whose `X-Forwarded-For` is believed, comma-separated")
+    cors_origins: Origins = Field((), description="origins that browsers may call from, comma-separated; empty: none")
+    root_path: RootPath = Field("", description="the prefix that a gateway strips before it forwards, such as `/auth`")
+    keep_alive: int = Field(
+        75,
+        ge=1,
+        le=3600,
+        description="a connection without a request is closed after so long; longer than the gateway's own",
+    )
+    drain_seconds: float = Field(
+        1.0, ge=0, le=60, description="after SIGTERM `/readyz` says 503 for so long before connections close"
+    )
+
+
+class LogSettings(SettingsGroup):
+    """How the log is written."""
+
+    log_format: Annotated[Literal["json", "console"], ANY_CASE] = Field(
+        "console", description="`json`: each line one object; or `console`"
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], ANY_CASE] = Field(
+        "info", description="the minimum level that is logged"
+    )
+
+
+class Settings(
+    # pydantic lists the fields of the last base first
+    LogSettings,
+    HttpSettings,
+    ThrottleSettings,
+    PasswordSettings,
+    TokenSettings,
+    KeySettings,
+    DatabaseSettings,
+):
+    """All of them, for the service."""

@@ -8,40 +8,35 @@ import traceback
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import TracebackType
-from typing import Any
 
 from wutang_auth.context import request_context
-from wutang_auth.settings import Settings
+from wutang_auth.settings import LogSettings
 
 _PLAIN = re.compile("[A-Za-z0-9_.,:@/+-]+")
 _ENCODER = json.JSONEncoder(default=str)
 
 
-def configure(settings: Settings) -> None:
-    """Send every logger of the process, uvicorn's included, to stderr in the format of the settings."""
-    logging.config.dictConfig(configuration(settings))
+def configure(settings: LogSettings) -> None:
+    """Send every logger of the process, uvicorn's and Python's warnings included, to stderr in one format."""
+    formatter = JsonFormatter if settings.log_format == "json" else ConsoleFormatter
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"line": {"()": formatter}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+            "root": {"handlers": ["stderr"], "level": settings.log_level.upper()},
+            # alembic tells of its plugins at every start
+            "loggers": {
+                **{name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error", "py.warnings")},
+                "alembic.runtime.plugins": {"level": "WARNING"},
+            },
+        }
+    )
+    logging.captureWarnings(True)
     # no format of ours shows them, and finding them out is most of what a record costs
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None  # noqa: SLF001 -- so says logging's own documentation
-
-
-def configuration(settings: Settings) -> dict[str, Any]:
-    """The same as a dictionary, for logging.config.dictConfig."""
-    formatter = "wutang_auth.observability.logs." + (
-        "JsonFormatter" if settings.log_format == "json" else "ConsoleFormatter"
-    )
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"line": {"()": formatter}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-        "root": {"handlers": ["stderr"], "level": settings.log_level.upper()},
-        # warnings.warn() too comes as one line; alembic tells of its plugins at every start
-        "loggers": {
-            **{name: {"handlers": [], "propagate": True} for name in ("uvicorn", "uvicorn.error", "py.warnings")},
-            "alembic.runtime.plugins": {"level": "WARNING"},
-        },
-    }
 
 
 class JsonFormatter(logging.Formatter):
@@ -51,7 +46,7 @@ class JsonFormatter(logging.Formatter):
         """One line; json escapes every control character."""
         request_id = request_context.get().request_id
         line = {
-            "time": f"{_moment(int(record.created))}.{int(record.msecs):03}Z",
+            "time": f"{_timestamp(int(record.created))}.{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -85,7 +80,7 @@ def _clock(second: int) -> str:
 
 
 @lru_cache(maxsize=2)
-def _moment(second: int) -> str:
+def _timestamp(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 

@@ -3,9 +3,7 @@
 import asyncio
 import ctypes
 import math
-import os
 import secrets
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +17,8 @@ from wutang_auth.passwords.hashing import Verdict, hash_password, verify_passwor
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_NICENESS = 10
 _MAX_WAIT = 10.0  # seconds in the queue
 _IDLE_SECONDS = 2.0
-_M_ARENA_MAX = -8  # malloc.h
 _REFUSAL_MARGIN = 1.1
 _HALF_LIFE = 600.0  # seconds after which a slow comparison counts half
 _MAX_REFUSAL = 4.0  # seconds
@@ -31,16 +27,20 @@ _MAX_REFUSAL = 4.0  # seconds
 class Passwords:
     """Hashes and verifies.
 
+    Args:
+        workers: How many threads do it.
+        queue: How many calls may wait for one of them.
+        initializer: What each thread calls first.
+
     All coroutines raise:
         Overloaded: the queue is full.
     """
 
-    def __init__(self, *, workers: int, queue: int) -> None:
+    def __init__(self, *, workers: int, queue: int, initializer: Callable[[], None] | None = None) -> None:
         self._workers = workers
         self._queue_limit = queue
         self._pending = 0
-        _use_one_heap()
-        self._threads = ThreadPoolExecutor(workers, "hash", initializer=_yield_to_the_event_loop)
+        self._threads = ThreadPoolExecutor(workers, "hash", initializer=initializer)
         self._idle: asyncio.TimerHandle | None = None
         self._max_cpu_seconds = 0.0
         self._longest = 0.0
@@ -123,18 +123,6 @@ class Passwords:
             self._threads.submit(_trim_heap)
 
 
-def _use_one_heap() -> None:
-    """Let threads hash in the main heap; of the heaps that glibc would give them, malloc_trim leaves the top."""
-    with suppress(OSError, AttributeError):  # other C libraries have neither these functions nor the need
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
-
-
 def _trim_heap() -> None:
-    with suppress(OSError, AttributeError):
+    with suppress(OSError, AttributeError):  # other C libraries have neither this function nor the need
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _yield_to_the_event_loop() -> None:
-    # Linux gives each thread a niceness of its own
-    with suppress(OSError, AttributeError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

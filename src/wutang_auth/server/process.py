@@ -1,127 +1,72 @@
-"""The server: uvicorn with bounded heads, bounded patience and a stop that drops nothing."""
+"""The server's processes: how they are tuned, how they start, and a stop that drops nothing."""
 
+import ctypes
+import gc
 import logging
 import multiprocessing
 import os
 import signal
 import socket
+import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-import httptools
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import multiprocess
 
 from wutang_auth.observability import logs
-from wutang_auth.settings import Settings
+from wutang_auth.server.http import Protocol
+from wutang_auth.settings import LogSettings, Settings
 
 logger = logging.getLogger(__name__)
 
-_MAX_HEAD = 32 * 1024
-_MAX_REQUEST = 1024 * 1024
-_REQUEST_SECONDS = 15.0
-_KEEP_ALIVE_SECONDS = 75
 _GRACEFUL_SECONDS = 20
-_MALFORMED = b'{"code":10001,"message":"\xe5\x8f\x82\xe6\x95\xb0\xe6\x9c\x89\xe8\xaf\xaf","data":null,"errors":[]}'
+_HASH_NICENESS = 10
+_GC_THRESHOLD = (20_000, 20, 10)
+_M_ARENA_MAX = -8  # malloc.h
 
 
-class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 that gives no one forever: neither bytes for a request nor seconds."""
+class Config(uvicorn.Config):
+    """uvicorn's configuration, with our log in each process, workers and their supervisor alike."""
 
-    waiting_since: float | None = None
-    """When the first byte of a request came whose last has not; None between requests."""
-    _bytes = 0
-    """How much of a request that is not complete has come."""
-    _head_is_complete = False
-    _asks_for_upgrade = False
-    _unread = 0
-    """How much of its answers the client had not read when this was looked at last."""
-    _unread_since = 0.0
+    def __init__(self, app: FastAPI | str, log_settings: LogSettings, **options: Any) -> None:
+        self._log_settings = log_settings
+        super().__init__(app, **options)
 
-    def connection_made(self, transport: Any) -> None:  # noqa: D102
-        super().connection_made(transport)
-        self.waiting_since = time.monotonic()
-
-    def is_overdue(self, now: float) -> bool:
-        """Whether a request has been coming for too long, or its client has read nothing for too long."""
-        if self.waiting_since is not None and now - self.waiting_since > _REQUEST_SECONDS:
-            return True
-        unread = self.transport.get_write_buffer_size() if self.flow.write_paused else 0
-        if unread == 0 or unread != self._unread:
-            self._unread, self._unread_since = unread, now
-        return now - self._unread_since > _REQUEST_SECONDS
-
-    def data_received(self, data: bytes) -> None:  # noqa: D102
-        if self.waiting_since is None:
-            self.waiting_since = time.monotonic()
-        self._bytes += len(data)
-        self._unset_keepalive_if_required()
-        self._parse(data)
-        if self.transport.is_closing():
-            return
-        if not self._head_is_complete and self._bytes > _MAX_HEAD:
-            self.send_400_response("")
-        elif self._bytes > _MAX_REQUEST:
-            self.transport.close()  # it has its answer, and what it goes on sending is not read for ever
-
-    def on_headers_complete(self) -> None:  # noqa: D102
-        self._asks_for_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
-        if not self._asks_for_upgrade:
-            self._head_is_complete = True
-            super().on_headers_complete()
-            # SECURITY: a trailer is no header (RFC 9110 section 6.5.1); proxies check and replace headers only. The
-            # request has its list by now, and what the parser still finds goes to another one
-            self.headers = []
-
-    def on_message_complete(self) -> None:  # noqa: D102
-        if not self._asks_for_upgrade:
-            self._bytes = 0
-            self._head_is_complete = False
-            self.waiting_since = None
-            super().on_message_complete()
-
-    def _parse(self, data: bytes) -> None:
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self.logger.warning("Invalid HTTP request received.")
-            self.send_400_response("")
-
-    def _ignore_upgrade(self, rest: bytes) -> None:
-        """Parse a request once more without its Upgrade, which a server may ignore (RFC 9110 section 7.8).
-
-        Programs that hope for HTTP/2 send it, and llhttp takes what follows, the body first, for another protocol.
-        """
-        version = self.parser.get_http_version().encode()
-        head = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
-        for name, value in self.headers:
-            if name != b"upgrade":
-                head += [name, b": ", value, b"\r\n"]
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
-        self._parse(b"".join([*head, b"\r\n", rest]))
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- the same answer for every malformed request
-        """Answer what is not HTTP, in the envelope."""
-        head = (
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
-            b"content-length: %d\r\n\r\n" % len(_MALFORMED)
-        )
-        self.transport.write(head + _MALFORMED)
-        self.transport.close()
+    def configure_logging(self) -> None:
+        """What uvicorn calls here and then first of all in each worker."""
+        logs.configure(self._log_settings)
+        super().configure_logging()  # after ours, which would switch the access log on again
 
 
 class Server(uvicorn.Server):
     """uvicorn's server, which says that it is about to stop before it does, and then exits with 0."""
 
     _stop_at: float | None = None
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve; what stops it before its time is one line of the log, instead of what the interpreter would print."""
+        try:
+            super().run(sockets)
+        except SystemExit as stop:
+            if not isinstance(stop.code, str):
+                raise
+            logger.critical(stop.code.removeprefix("wutang-auth: "))
+            raise SystemExit(1) from None
+        except Exception:
+            logger.critical("the server failed", exc_info=True)
+            raise SystemExit(1) from None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, with this process tuned for it."""
+        _use_one_heap()
+        await super().startup(sockets)
+        _tune_collector()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """First SIGTERM: no longer ready, but serving while load balancers notice. SIGINT or a second one: stop."""
@@ -200,26 +145,54 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application, whose threads that hash leave the processor to the event loop; its settings as in `main`."""
+    from wutang_auth import main  # late: a supervisor needs no application
+
+    return main.create_app(settings, hash_thread_initializer=_lower_thread_priority)
+
+
 def run(settings: Settings, listener: socket.socket, *, app: FastAPI | None = None, workers: int = 1) -> None:
     """Serve until SIGTERM or SIGINT; several workers make their own app from the environment."""
-    config = uvicorn.Config(
-        app or "wutang_auth.main:create_app",
+    config = Config(
+        app or f"{__name__}:create_app",
+        # not all settings: workers are sent these, and have secrets from the environment themselves
+        LogSettings.model_construct(log_format=settings.log_format, log_level=settings.log_level),
         factory=app is None,
         http=Protocol,
         ws="none",
         lifespan="on",
         loop="auto",
         workers=workers,
-        log_config=logs.configuration(settings),
-        log_level=None,
+        log_config=None,
         access_log=False,
         server_header=False,
         # SECURITY: uvicorn would believe X-Forwarded-For by its own rules; ours are in api/middleware
         proxy_headers=False,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=settings.keep_alive,
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
     )
     if workers > 1:
         Supervisor(config, sockets=[listener]).run()
     else:
         Server(config).run(sockets=[listener])
+
+
+def _lower_thread_priority() -> None:
+    if sys.platform == "linux":  # which gives each thread a niceness of its own; elsewhere this number is no thread's
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _HASH_NICENESS)
+
+
+def _use_one_heap() -> None:
+    """Let threads hash in the main heap; of the heaps that glibc would give them, malloc_trim leaves the top."""
+    with suppress(OSError, AttributeError):  # other C libraries have neither this function nor the need
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+def _tune_collector() -> None:
+    """Let the garbage collector leave out what was made until now, which lives as long as the process."""
+    gc.collect()
+    gc.freeze()
+    # a request makes hardly any cycles: looking for them after every 700 objects is most of what the collector costs
+    gc.set_threshold(*_GC_THRESHOLD)

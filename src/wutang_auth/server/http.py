@@ -1,0 +1,100 @@
+"""HTTP/1.1 as it comes over a socket: bounds of a request's head, size and time."""
+
+import time
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_MAX_HEAD = 32 * 1024
+_MAX_REQUEST = 1024 * 1024
+_REQUEST_SECONDS = 15.0
+_MALFORMED = b'{"code":10001,"message":"\xe5\x8f\x82\xe6\x95\xb0\xe6\x9c\x89\xe8\xaf\xaf","data":null,"errors":[]}'
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP/1.1 that gives no one forever: neither bytes for a request nor seconds."""
+
+    waiting_since: float | None = None
+    """When the first byte of a request came whose last has not; None between requests."""
+    _bytes = 0
+    """How much of a request that is not complete has come."""
+    _head_is_complete = False
+    _asks_for_upgrade = False
+    _unread = 0
+    """How much of its answers the client had not read when this was looked at last."""
+    _unread_since = 0.0
+
+    def connection_made(self, transport: Any) -> None:  # noqa: D102
+        super().connection_made(transport)
+        self.waiting_since = time.monotonic()
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether a request has been coming for too long, or its client has read nothing for too long."""
+        if self.waiting_since is not None and now - self.waiting_since > _REQUEST_SECONDS:
+            return True
+        unread = self.transport.get_write_buffer_size() if self.flow.write_paused else 0
+        if unread == 0 or unread != self._unread:
+            self._unread, self._unread_since = unread, now
+        return now - self._unread_since > _REQUEST_SECONDS
+
+    def data_received(self, data: bytes) -> None:  # noqa: D102
+        if self.waiting_since is None:
+            self.waiting_since = time.monotonic()
+        self._bytes += len(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
+        if self.transport.is_closing():
+            return
+        if not self._head_is_complete and self._bytes > _MAX_HEAD:
+            self.send_400_response("")
+        elif self._bytes > _MAX_REQUEST:
+            self.transport.close()  # it has its answer, and what it goes on sending is not read for ever
+
+    def on_headers_complete(self) -> None:  # noqa: D102
+        self._asks_for_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if not self._asks_for_upgrade:
+            self._head_is_complete = True
+            super().on_headers_complete()
+            # SECURITY: a trailer is no header (RFC 9110 section 6.5.1); proxies check and replace headers only. The
+            # request has its list by now, and what the parser still finds goes to another one
+            self.headers = []
+
+    def on_message_complete(self) -> None:  # noqa: D102
+        if not self._asks_for_upgrade:
+            self._bytes = 0
+            self._head_is_complete = False
+            self.waiting_since = None
+            super().on_message_complete()
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("")
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Parse a request once more without its Upgrade, which a server may ignore (RFC 9110 section 7.8).
+
+        Programs that hope for HTTP/2 send it, and llhttp takes what follows, the body first, for another protocol.
+        """
+        version = self.parser.get_http_version().encode()
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/", version, b"\r\n"]
+        for name, value in self.headers:
+            if name != b"upgrade":
+                head += [name, b": ", value, b"\r\n"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        self._parse(b"".join([*head, b"\r\n", rest]))
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- the same answer for every malformed request
+        """Answer what is not HTTP, in the envelope."""
+        head = (
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            b"content-length: %d\r\n\r\n" % len(_MALFORMED)
+        )
+        self.transport.write(head + _MALFORMED)
+        self.transport.close()

@@ -1,4 +1,4 @@
-"""Whoever looks for a verb of the API finds it within ten seconds: spelt the same in every layer, once in each."""
+"""Whoever looks for a verb of the API finds it in ten seconds: it is spelt the same in every layer, once in each."""
 
 import ast
 import json

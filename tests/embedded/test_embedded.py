@@ -14,13 +14,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 import pytest
 
 from wutang_auth.embedded import EmbeddedError, EmbeddedPostgres, find_binaries, programs
-from wutang_auth.embedded import server as embedded_server
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs prctl and /proc")
 root = pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="needs root on Linux")
@@ -125,8 +124,8 @@ def wait_until_gone(cluster: Path) -> None:
 
 
 def pid_of(server: EmbeddedPostgres) -> int:
-    assert server._server is not None
-    return server._server.pid
+    assert server.pid is not None
+    return server.pid
 
 
 def test_cold_start_makes_a_database_that_a_warm_start_finds(new_dir: Path) -> None:
@@ -159,8 +158,8 @@ def test_settings_are_for_a_socket_only_and_can_be_added(data_dir: Path, monkeyp
             "server_encoding": "UTF8",
         }.items():
             assert ask(server, f"SHOW {name}") == value
-        assert server._socket_dir is not None
-        assert server._socket_dir.stat().st_mode & 0o777 == 0o700
+        [socket_dir] = parse_qs(urlsplit(server.url()).query)["host"]
+        assert Path(socket_dir).stat().st_mode & 0o777 == 0o700
 
 
 def test_second_process_attaches_and_the_end_of_the_owner_ends_the_server(data_dir: Path) -> None:
@@ -221,7 +220,7 @@ def test_killed_server_can_be_started_again(data_dir: Path) -> None:
     with server_in(data_dir) as server:
         killed = pid_of(server)
         os.kill(killed, signal.SIGKILL)
-        while server._server is not None and server._server.returncode is None:
+        while server.pid is not None:
             time.sleep(0.001)
         server.start()
         assert pid_of(server) != killed
@@ -334,9 +333,8 @@ async def test_stop_does_not_wait_for_clients_and_may_be_repeated(data_dir: Path
         connection.terminate()
 
 
-def test_server_that_does_not_react_is_killed(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded_server, "_STOP_SECONDS", dict.fromkeys(embedded_server._STOP_SECONDS, 0.2))
-    with server_in(data_dir) as server:
+def test_server_that_does_not_react_is_killed(data_dir: Path) -> None:
+    with EmbeddedPostgres(data_dir, durable=False, stop_seconds=(0.2, 0.2, 5.0)) as server:
         pid = pid_of(server)
         os.kill(pid, signal.SIGSTOP)
     with pytest.raises(ProcessLookupError):

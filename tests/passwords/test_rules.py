@@ -122,5 +122,12 @@ def test_looking_up_is_quick_and_starting_does_not_load_the_list() -> None:
     for number in range(100):
         refusal(f"seven small violet umbrellas {number}")
     assert time.perf_counter() - began < 0.5
-    program = "from wutang_auth.passwords import rules\nassert rules._common_passwords.cache_info().currsize == 0\n"
+    program = """
+import sys
+opened = []
+sys.addaudithook(lambda event, arguments: opened.append(str(arguments[0])) if event == "open" else None)
+from wutang_auth.passwords import rules
+assert opened
+assert not any("common_passwords" in path for path in opened)
+"""
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -24,7 +24,7 @@ from wutang_auth.embedded.programs import POLL_SECONDS, START_SECONDS, EmbeddedE
 _NAME = "wutang"  # of the superuser and of the database
 _SOCKET_NAME = ".s.PGSQL.5432"
 _SSL_REQUEST = bytes.fromhex("00000008 04d2162f")  # the shortest question (PostgreSQL, Message Formats)
-_STOP_SECONDS = {signal.SIGINT: 15.0, signal.SIGQUIT: 5.0, signal.SIGKILL: 5.0}  # fast, immediate, not its choice
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)  # fast, immediate, not its choice
 _SETTINGS = {
     "listen_addresses": "",  # SECURITY: it trusts whoever connects, so the one way in is a directory of mode 0700
     "port": "5432",  # the number in the socket's name; otherwise PGPORT decides
@@ -42,10 +42,18 @@ class EmbeddedPostgres:
 
     The server ends with the process that started it, however that ends; `attached` is true where it is another process.
     `durable=False` is for tests: quicker, but a crash of the machine may ruin the cluster. `settings` are those of
-    postgresql.conf, and the process that starts the server decides them.
+    postgresql.conf, and the process that starts the server decides them. `stop_seconds` is how long `stop` waits after
+    SIGINT, SIGQUIT and SIGKILL, each sent if the one before did not help.
     """
 
-    def __init__(self, data_dir: Path, *, durable: bool = True, settings: Mapping[str, str] = {}) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        durable: bool = True,
+        settings: Mapping[str, str] = {},
+        stop_seconds: tuple[float, float, float] = (15.0, 5.0, 5.0),
+    ) -> None:
         self.attached = False
         self._data_dir = data_dir.resolve()
         self._cluster = self._data_dir / "postgres"
@@ -53,6 +61,7 @@ class EmbeddedPostgres:
         self._socket_link = self._data_dir / "postgres.socket"
         self._durable = durable
         self._settings = {**_SETTINGS, **({} if durable else _NOT_DURABLE), **settings}
+        self._stop_seconds = stop_seconds
         self._socket_dir: Path | None = None
         self._server: subprocess.Popen[bytes] | None = None
         self._owner_pid = 0
@@ -99,7 +108,7 @@ class EmbeddedPostgres:
         # A fork of the owner has a copy of the object, but no right to its server
         if server is None or self._owner_pid != os.getpid():
             return
-        for number, seconds in _STOP_SECONDS.items():
+        for number, seconds in zip(_STOP_SIGNALS, self._stop_seconds, strict=True):
             server.send_signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(seconds)
@@ -107,6 +116,11 @@ class EmbeddedPostgres:
         if self._socket_dir is not None and self._socket_dir != self._socket_link:
             with contextlib.suppress(OSError):
                 self._socket_dir.rmdir()
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process, where this object started it and it runs."""
+        return None if self._server is None or self._server.returncode is not None else self._server.pid
 
     def url(self, database: str = _NAME) -> str:
         """The URL of a database on the server.

@@ -5,6 +5,7 @@ AuthError
 │   ├── PayloadTooLarge        10001  413
 │   ├── HeadTooLarge           10001  431
 │   ├── MalformedRequest       10001  400
+│   ├── PreflightRefused       10001  400  of a browser, whose page may not call
 │   └── UnsupportedMediaType   10001  415
 ├── InvalidCredentials         10003  401  e-mail and password do not match
 ├── Conflict                   10003  409  understood, but contradicts what is there
@@ -81,6 +82,12 @@ class HeadTooLarge(InvalidParameters):
 
 class MalformedRequest(InvalidParameters):
     """Not a request that HTTP allows."""
+
+    status = 400
+
+
+class PreflightRefused(InvalidParameters):
+    """A browser asked for an origin, method or header that no page of another origin may use (CORS)."""
 
     status = 400
 

@@ -1,20 +1,24 @@
 """The application: settings in, ASGI out."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wutang_auth import __version__
 from wutang_auth import settings as settings_module
 from wutang_auth.api import envelope
-from wutang_auth.api.direct_route import Shortcut, allowed_methods
+from wutang_auth.api.direct_route import DirectRoutesMiddleware
 from wutang_auth.api.documentation import openapi
-from wutang_auth.api.middleware.edge import Edge
+from wutang_auth.api.middleware.answered_errors import AnsweredErrorsMiddleware
+from wutang_auth.api.middleware.cors import CORSMiddleware
+from wutang_auth.api.middleware.head_requests import HeadRequestsMiddleware
+from wutang_auth.api.middleware.limits import LimitsMiddleware
+from wutang_auth.api.middleware.request_context import RequestContextMiddleware
+from wutang_auth.api.middleware.security_headers import SecurityHeadersMiddleware
 from wutang_auth.api.routes import auth, docs, health, users, well_known
 from wutang_auth.api.routes import response_codes as response_code
 from wutang_auth.factory import open_services
@@ -25,7 +29,10 @@ from wutang_auth.tokens.key_ring import KeyRingError
 
 
 class _Application(FastAPI):
-    """FastAPI with the edge outside of everything and the shortcut behind it."""
+    """FastAPI with the service's own middleware around all of it."""
+
+    outer_middleware: Sequence[Middleware] = ()
+    """Outermost first. `add_middleware` would leave FastAPI's own 500 outside of it."""
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, built once."""
@@ -35,26 +42,18 @@ class _Application(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve; without OpenTelemetry's SDK directly, since FastAPI would look for it at every request."""
-        if scope["type"] == "http" and self.middleware_stack is not None and not self.state.is_traced:
+        if scope["type"] == "http" and self.middleware_stack is not None and not self.state.needs_fastapi_call:
             scope["app"] = self
             await self.middleware_stack(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """The layers, outermost first: edge, CORS, shortcut, FastAPI."""
-        settings: Settings = self.state.settings
-        stack: ASGIApp = Shortcut(self, super().build_middleware_stack())
-        if settings.cors_origins:
-            stack = CORSMiddleware(
-                stack,
-                allow_origins=settings.cors_origins,
-                allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
-                allow_headers=("Authorization", "Content-Type", "Accept-Language", "X-Request-ID"),
-                expose_headers=("X-Request-ID", "Retry-After", "WWW-Authenticate"),
-                max_age=600,
-            )
-        return Edge(stack, trusted_proxies=settings.trusted_proxies, database_seconds=settings.db_request_timeout)
+        """The service's layers, then FastAPI's with what `add_middleware` has added."""
+        stack = super().build_middleware_stack()
+        for middleware, arguments, options in reversed(self.outer_middleware):
+            stack = middleware(stack, *arguments, **options)
+        return stack
 
 
 def create_app(
@@ -106,8 +105,21 @@ def _routed(settings: Settings) -> FastAPI:
     app.root_path = settings.root_path  # FastAPI deprecates it as an argument
     app.state.settings = settings
     app.state.is_draining = False
-    app.state.is_traced = bool(settings.root_path) or app._native_telemetry.enabled()  # noqa: SLF001 -- FastAPI has no question for it
-    envelope.install(app, partial(allowed_methods, app))
+    app.state.needs_fastapi_call = bool(settings.root_path) or app._native_telemetry.enabled()  # noqa: SLF001 -- FastAPI has no question for it
+    app.outer_middleware = [
+        Middleware(
+            RequestContextMiddleware,
+            trusted_proxies=settings.trusted_proxies,
+            database_seconds=settings.db_request_timeout,
+        ),
+        Middleware(SecurityHeadersMiddleware),
+        *([Middleware(CORSMiddleware, origins=settings.cors_origins)] if settings.cors_origins else []),
+        Middleware(LimitsMiddleware),
+        Middleware(AnsweredErrorsMiddleware),
+    ]
+    app.add_middleware(DirectRoutesMiddleware, fastapi=app)  # the first is the innermost
+    app.add_middleware(HeadRequestsMiddleware)
+    envelope.install(app)
     for router in (auth.router, users.router, response_code.router, well_known.router, health.router, docs.router):
         app.include_router(router)
     return app

@@ -449,7 +449,7 @@ async def test_nothing_that_was_sent_is_answered_or_logged(target: Target, caplo
 
 
 async def test_slow_body_is_given_up(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wutang_auth.api.dependencies._BODY_SECONDS", 0.05)
+    monkeypatch.setattr("wutang_auth.api.bodies._BODY_SECONDS", 0.05)
 
     async def slow() -> AsyncIterator[bytes]:
         yield b'{"email": '

@@ -4,38 +4,25 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Annotated, Any, Generic, TypeVar
-from urllib.parse import parse_qsl
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Path
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
-from pydantic import BaseModel, ValidationError, WithJsonSchema
-from starlette.requests import ClientDisconnect, Request
+from pydantic import WithJsonSchema
+from starlette.requests import Request
 
-from wutang_auth.api.envelope import field_errors
-from wutang_auth.api.middleware.edge import MAX_BODY
 from wutang_auth.context import request_context
 from wutang_auth.errors import (
-    FieldError,
     InsufficientScope,
-    InvalidParameters,
     NotFound,
-    PayloadTooLarge,
     TokenInvalid,
     TokenMissing,
-    UnsupportedMediaType,
 )
 from wutang_auth.factory import Services
 from wutang_auth.fields import parse_session_id, parse_user_id
 from wutang_auth.service import AuthService, Caller, UserService
-from wutang_auth.tokens import strict_json
-
-Body = TypeVar("Body", bound=BaseModel)
-
-_BODY_SECONDS = 10.0
-_MAX_FORM_FIELDS = 16
 
 
 class BearerToken(SecurityBase):
@@ -159,35 +146,6 @@ async def path_session_id(
 SessionId = Annotated[UUID, Depends(path_session_id)]
 
 
-class ParsedBody(Generic[Body]):
-    """Reads the body as this model, from JSON or, where allowed, from an urlencoded form."""
-
-    def __init__(self, model: type[Body], *, form: bool) -> None:
-        self.model = model
-        self.form = form
-
-    async def __call__(self, request: Request) -> Body:
-        """The body.
-
-        Raises:
-            InvalidParameters: not this model; the fields are named.
-        """
-        media_type = _media_type(request)
-        if media_type != "application/json" and not (self.form and media_type == "application/x-www-form-urlencoded"):
-            raise UnsupportedMediaType
-        content = await _content(request)
-        document = _json(content) if media_type == "application/json" else _form(content)
-        try:
-            return self.model.model_validate(document)
-        except ValidationError as error:
-            raise InvalidParameters(field_errors(error.errors(include_input=False, include_url=False))) from None
-
-
-def parsed_body(model: type[Body], *, form: bool = False) -> ParsedBody[Body]:
-    """A dependency; an object, so that the OpenAPI document can tell the body."""
-    return ParsedBody(model, form=form)
-
-
 @asynccontextmanager
 async def watch_for_disconnect(request: Request) -> AsyncIterator[None]:
     """Let what runs inside know when the client goes away; the body must have been read."""
@@ -205,51 +163,3 @@ async def watch_for_disconnect(request: Request) -> AsyncIterator[None]:
     finally:
         request_context.reset(token)
         listener.cancel()
-
-
-def _media_type(request: Request) -> str:
-    """The body's media type; a charset other than UTF-8 makes it one that no route reads."""
-    media_type, *parameters = request.headers.get("content-type", "").lower().split(";")
-    for parameter in parameters:
-        name, _, value = parameter.strip().partition("=")
-        if name == "charset" and value.strip('"') not in ("utf-8", "utf8"):
-            return ""
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        return ""
-    return media_type.strip()
-
-
-async def _content(request: Request) -> bytes:
-    content = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            async for chunk in request.stream():
-                content += chunk
-                if len(content) > MAX_BODY:
-                    raise PayloadTooLarge
-    except (TimeoutError, ClientDisconnect):
-        raise InvalidParameters from None
-    return bytes(content)
-
-
-def _json(content: bytes) -> Any:
-    try:
-        return strict_json.loads(content)
-    except ValueError:
-        raise InvalidParameters([FieldError("body", "json")]) from None
-
-
-def _form(content: bytes) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(
-            content.decode("ascii"),
-            keep_blank_values=True,
-            strict_parsing=bool(content),
-            errors="strict",
-            max_num_fields=_MAX_FORM_FIELDS,
-        )
-    except ValueError:
-        pairs = None
-    if pairs is None or len(dict(pairs)) != len(pairs):
-        raise InvalidParameters([FieldError("body", "form")])
-    return dict(pairs)

@@ -1,28 +1,34 @@
 """The envelope of every answer, and the only place where an exception becomes one."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Generic, TypeVar, get_args, get_origin
+from http import HTTPStatus
+from typing import Any, Generic, TypeVar
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field
+from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import ErrorDetails, to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from wutang_auth.api.middleware.security_headers import SECURITY_HEADERS
 from wutang_auth.errors import (
     AuthError,
+    Conflict,
     Failed,
     FieldError,
     InsufficientScope,
     InvalidParameters,
+    MalformedRequest,
     MethodNotAllowed,
     NotFound,
-    PayloadTooLarge,
     TokenMissing,
+    TooManyAttempts,
     Unauthenticated,
 )
 from wutang_auth.messages import field_problem
@@ -36,20 +42,26 @@ T = TypeVar("T")
 REALM = 'Bearer realm="wutang-auth"'
 
 
+def _without_description(schema: dict[str, Any]) -> None:
+    schema.pop("description", None)
+
+
 class Envelope(BaseModel, Generic[T]):
-    """What every JSON answer under /api looks like."""
+    """What every JSON answer under /api looks like.
+
+    A route names a class of its own for it, by which the OpenAPI document and the classes of generated clients are
+    called: `class UserEnvelope(Envelope[UserBody])`.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_without_description)  # `data` and its schema say it
 
     code: int = Field(description="one of the eight response codes")
     message: str = Field(description="the code's meaning")
     data: T
 
-    @classmethod
-    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
-        """What the OpenAPI document calls it, and so the classes of generated clients: `UserEnvelope`."""
-        model = params[0]
-        if get_origin(model) is list:
-            return f"{get_args(model)[0].__name__.removesuffix('Body')}ListEnvelope"
-        return "EmptyEnvelope" if model in (None, type(None)) else f"{model.__name__.removesuffix('Body')}Envelope"
+
+class EmptyEnvelope(Envelope[None]):
+    """Success of what has nothing to tell."""
 
 
 class ErrorField(BaseModel):
@@ -126,58 +138,104 @@ class _Json(Response):
         self.raw_headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
 
 
-def install(app: FastAPI, allowed_methods: Callable[[str], set[str]]) -> None:
-    """Make every exception an envelope; `allowed_methods` tells what a path takes, for 405."""
-
-    async def handle(request: Request, error: Exception) -> Response:
-        response = answer(request, error)
-        if response.status_code == 405:
-            # RFC 9110 section 10.2.1: all methods of the path; Starlette tells those of one route
-            response.headers["Allow"] = ", ".join(sorted(allowed_methods(request.scope["path"])))
-        return response
-
+def install(app: FastAPI) -> None:
+    """Make every exception an envelope."""
     for kind in (AuthError, RequestValidationError, HTTPException, Exception):
-        app.add_exception_handler(kind, handle)
+        app.add_exception_handler(kind, _handle)
 
 
-def answer(request: Request, error: Exception) -> Response:
-    """The envelope of whatever was raised."""
+async def _handle(request: Request, error: Exception) -> Response:
     if isinstance(error, AuthError):
         if error.status >= 500:
             logger.error("answered %d: %s", error.status, _cause(error))
         return refusal(request, error)
     if isinstance(error, RequestValidationError):
         return refusal(request, InvalidParameters(field_errors(error.errors())))
-    if isinstance(error, HTTPException) and error.status_code in _BY_STATUS:
-        return refusal(request, _BY_STATUS[error.status_code]())
-    if isinstance(error, HTTPException) and error.status_code < 500:
-        return refusal(request, InvalidParameters())
+    if isinstance(error, HTTPException):
+        return _http_refusal(request, error)
     # SECURITY: where it broke, not with what; messages of foreign exceptions hold values
     logger.critical("a bug: %s", type(error).__name__, extra={"fields": {"places": places(error.__traceback__)}})
     return refusal(request, Failed())
 
 
-_BY_STATUS: dict[int, type[AuthError]] = {404: NotFound, 405: MethodNotAllowed, 413: PayloadTooLarge}
-
-
 def refusal(request: Request, error: AuthError) -> Response:
     """The envelope of an error."""
-    spoken = language(request)
-    content: dict[str, Any] = {"code": error.code.number, "message": error.code.message(spoken), "data": None}
     headers: dict[str, str] = {}
-    if isinstance(error, Unauthenticated):
-        content["message"] = "Unauthenticated."
     if error.status == 401:
         # RFC 6750 section 3.1: no error code where no token was sent
         sent = isinstance(error, Unauthenticated) and not isinstance(error, TokenMissing)
         headers["WWW-Authenticate"] = f'{REALM}, error="invalid_token"' if sent else REALM
     if isinstance(error, InsufficientScope):
         headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_scope", scope="{error.scope}"'
-    if isinstance(error, InvalidParameters):
-        content["errors"] = [_error_field(field, spoken) for field in error.errors]
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    return Response(to_json(content), error.status, headers, "application/json")
+    content = _content(
+        request,
+        error.code,
+        errors=error.errors if isinstance(error, InvalidParameters) else (),
+        is_by_guard=isinstance(error, Unauthenticated),
+    )
+    return Response(content, error.status, headers, "application/json")
+
+
+_CODE_BY_STATUS = {
+    error.status: error.code
+    for error in (Unauthenticated, InsufficientScope, NotFound, MethodNotAllowed, Conflict, TooManyAttempts)
+}
+
+
+def _http_refusal(request: Request, error: HTTPException) -> Response:
+    """The envelope of an exception that names its status itself, as FastAPI and Starlette do and any route may.
+
+    SECURITY: its `detail` is not told; it may hold what was sent.
+    """
+    status = error.status_code
+    headers = dict(error.headers or {})
+    if status < 400:
+        return Response(None, status, headers)
+    if status >= 500:
+        logger.error("answered %d: %s", status, _cause(error))
+    code = _CODE_BY_STATUS.get(status, ResponseCode.INVALID_PARAMETERS if status < 500 else ResponseCode.FAILED)
+    response = Response(_content(request, code, is_by_guard=status == 401), status, headers, "application/json")
+    if status == 401:
+        response.headers.setdefault("WWW-Authenticate", REALM)
+    if status == 405:
+        # RFC 9110 section 10.2.1: all methods of the path; Starlette tells those of one route
+        response.headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
+    return response
+
+
+def _content(
+    request: Request, code: ResponseCode, *, errors: Sequence[FieldError] = (), is_by_guard: bool = False
+) -> bytes:
+    preferred = language(request)
+    message = "Unauthenticated." if is_by_guard else code.message(preferred)
+    content: dict[str, Any] = {"code": code.number, "message": message, "data": None}
+    if code is ResponseCode.INVALID_PARAMETERS:
+        content["errors"] = [_error_field(error, preferred) for error in errors]
+    return to_json(content)
+
+
+def _allowed_methods(request: Request) -> set[str]:
+    """Every method that some route has for this path."""
+    methods: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.methods and route.path_regex.match(request.scope["path"]):
+            methods |= route.methods
+    return methods | {"HEAD"} if "GET" in methods else methods
+
+
+def malformed_request() -> bytes:
+    """The whole HTTP/1.1 answer to bytes that are no request, so that no middleware has seen them."""
+    response = refusal(Request({"type": "http", "headers": []}), MalformedRequest())
+    headers = [
+        *response.raw_headers,
+        (b"x-request-id", secrets.token_hex(8).encode()),
+        *SECURITY_HEADERS,
+        (b"connection", b"close"),
+    ]
+    status = f"HTTP/1.1 {response.status_code} {HTTPStatus(response.status_code).phrase}".encode()
+    return b"\r\n".join([status, *(b"%s: %s" % header for header in headers), b"", bytes(response.body)])
 
 
 def _error_field(error: FieldError, language: Language) -> dict[str, str]:

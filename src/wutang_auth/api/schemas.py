@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from wutang_auth import fields
+from wutang_auth.api.envelope import Envelope
 from wutang_auth.passwords import hashing as passwords
 from wutang_auth.repository import SessionRecord, UserChange, UserRecord
 from wutang_auth.service import NewUser, UserPage
@@ -216,6 +217,10 @@ class TokenPairBody(TypedDict):
     refresh_expires_in: Annotated[int, Field(description="seconds until the session ends", examples=[1209600])]
 
 
+class TokenPairEnvelope(Envelope[TokenPairBody]):
+    """Success with a token pair."""
+
+
 def token_pair_body(pair: TokenPair) -> TokenPairBody:
     """A pair as it is sent."""
     return {
@@ -238,6 +243,10 @@ class UserBody(TypedDict):
     disabled: Annotated[bool, Field(description="a disabled user cannot log in", examples=[False])]
     created_at: Timestamp
     updated_at: Timestamp
+
+
+class UserEnvelope(Envelope[UserBody]):
+    """Success with a user."""
 
 
 def user_body(user: UserRecord) -> UserBody:
@@ -263,6 +272,10 @@ class UserPageBody(TypedDict):
     ]
 
 
+class UserPageEnvelope(Envelope[UserPageBody]):
+    """Success with some users."""
+
+
 def user_page_body(page: UserPage) -> UserPageBody:
     """A page as it is sent."""
     return {"items": [user_body(user) for user in page.users], "next": page.next}
@@ -278,6 +291,10 @@ class SessionBody(TypedDict):
     ip: Annotated[str | None, Field(description="the address that logged in", examples=["192.0.2.7"])]
     user_agent: Annotated[str | None, Field(description="the program that logged in", examples=["Mozilla/5.0"])]
     current: Annotated[bool, Field(description="whether it is the one that asks", examples=[True])]
+
+
+class SessionListEnvelope(Envelope[list[SessionBody]]):
+    """Success with the caller's sessions."""
 
 
 def session_body(session: SessionRecord, current: UUID) -> SessionBody:

@@ -6,10 +6,11 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from wutang_auth.api import envelope
+
 _MAX_HEAD = 32 * 1024
 _MAX_REQUEST = 1024 * 1024
 _REQUEST_SECONDS = 15.0
-_MALFORMED = b'{"code":10001,"message":"\xe5\x8f\x82\xe6\x95\xb0\xe6\x9c\x89\xe8\xaf\xaf","data":null,"errors":[]}'
 
 
 class Protocol(HttpToolsProtocol):
@@ -92,9 +93,5 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- the same answer for every malformed request
         """Answer what is not HTTP, in the envelope."""
-        head = (
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n"
-            b"content-length: %d\r\n\r\n" % len(_MALFORMED)
-        )
-        self.transport.write(head + _MALFORMED)
+        self.transport.write(envelope.malformed_request())
         self.transport.close()

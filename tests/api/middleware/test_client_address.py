@@ -6,7 +6,7 @@ import pytest
 from support.database import addresses_of
 from support.services import Instance, Start
 from support.users import add_user, log_in
-from wutang_auth.api.middleware.edge import client_address
+from wutang_auth.api.middleware.client_address import client_address
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("2001:db8:ffff::/48"))
 

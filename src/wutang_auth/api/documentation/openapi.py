@@ -11,14 +11,16 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 
 from wutang_auth import errors
-from wutang_auth.api.dependencies import BearerToken, ParsedBody, RequiredScope, auth_service, authenticate
+from wutang_auth.api.bodies import ParsedBody
+from wutang_auth.api.dependencies import BearerToken, RequiredScope, auth_service, authenticate
 from wutang_auth.api.documentation.code_samples import code_samples
 from wutang_auth.api.documentation.examples import example
+from wutang_auth.api.documentation.refusals import REFUSALS
 from wutang_auth.api.envelope import ErrorEnvelope, InvalidParametersEnvelope, refusal
 from wutang_auth.errors import AuthError, FieldError
 from wutang_auth.response_codes import ResponseCode
@@ -26,7 +28,6 @@ from wutang_auth.response_codes import ResponseCode
 Document = dict[str, Any]
 """JSON, to be written out and read by programs that know OpenAPI; typing each level would say OpenAPI again."""
 
-_REFUSALS: Final = "x-refusals"
 _SCHEMA: Final = "#/components/schemas/{model}"
 _RESPONSE: Final = "#/components/responses/{}"
 
@@ -95,16 +96,10 @@ _WHEN: Final[dict[type[AuthError], str]] = {
 }
 
 
-def refusals(*refused: type[AuthError]) -> dict[int | str, dict[str, Any]]:
-    """For a route's `responses=`: what it may refuse, besides what follows from its dependencies and parameters."""
-    statuses = {error.status for error in refused}
-    return {status: {_REFUSALS: [error.__name__ for error in refused if error.status == status]} for status in statuses}
-
-
 def build(app: FastAPI) -> Document:
     """The document of an app's routes."""
     codes = "\n".join(f"| {code.number} | {code.english} | {code.chinese} |" for code in ResponseCode)
-    derived = get_openapi(
+    document: Document = get_openapi(
         title=app.title,
         version=app.version,
         summary="JWT authentication: login, refresh, logout that holds",
@@ -113,7 +108,6 @@ def build(app: FastAPI) -> Document:
         tags=_TAGS,
         routes=app.routes,
     )
-    document = _named_by_class(derived)
     components = document["components"]
     components["securitySchemes"] = _SECURITY_SCHEMES
     components["headers"] = _HEADERS
@@ -148,17 +142,6 @@ def _bodies(app: FastAPI) -> list[type[BaseModel]]:
 
 
 # -- Schemas ----------------------------------------------------------------------------------------------------------
-
-
-def _named_by_class(derived: Document) -> Document:
-    """The document with `UserEnvelope`, the class's name, for what pydantic calls `Envelope_UserBody_`."""
-    text = to_json(derived).decode()
-    for name, schema in derived["components"]["schemas"].items():
-        if name.startswith("Envelope_"):
-            text = text.replace(f'"{name}":', f'"{schema["title"]}":')
-            text = text.replace(_SCHEMA.format(model=name), _SCHEMA.format(model=schema["title"]))
-    document: Document = from_json(text)
-    return document
 
 
 def _complete_schemas(schemas: Document, bodies: Sequence[type[BaseModel]]) -> None:
@@ -251,9 +234,13 @@ def _security(dependencies: Sequence[Any], scopes: list[str]) -> list[dict[str, 
 def _refused(route: RouteContext, dependencies: Sequence[Any]) -> list[type[AuthError]]:
     """Every refusal of a route, in the order of their statuses."""
     path = str(route.path_format)
-    found: set[type[AuthError]] = {errors.MalformedRequest, errors.PayloadTooLarge, errors.HeadTooLarge}  # by the edge
+    found: set[type[AuthError]] = {
+        errors.MalformedRequest,
+        errors.PayloadTooLarge,
+        errors.HeadTooLarge,
+    }  # by middleware
     for response in (route.responses or {}).values():
-        found |= {getattr(errors, name) for name in response.get(_REFUSALS, ())}
+        found |= {getattr(errors, name) for name in response.get(REFUSALS, ())}
     for dependency in dependencies:
         if isinstance(dependency, BearerToken):
             found |= {errors.Unauthenticated, errors.TokenExpired}
@@ -285,11 +272,11 @@ def _complete_answer(response: Document, schemas: Document) -> None:
 def _table(responses: Document, refused: Sequence[type[AuthError]]) -> str:
     """Every answer of an operation, in Markdown."""
     rows = [
-        f"| {status} | {_spoken(ResponseCode.OK)} | {response['description']} |"
+        f"| {status} | {_code_in_chinese(ResponseCode.OK)} | {response['description']} |"
         for status, response in responses.items()
         if status.startswith("2")
     ]
-    rows += [f"| {error.status} | {_spoken(error.code)} | {_when(error)} |" for error in refused]
+    rows += [f"| {error.status} | {_code_in_chinese(error.code)} | {_when(error)} |" for error in refused]
     return "\n".join(["| HTTP | code | when |", "|---|---|---|", *rows])
 
 
@@ -325,7 +312,7 @@ def _when(error: type[AuthError]) -> str:
     return _WHEN.get(error, (error.__doc__ or "").split("\n\n")[0])
 
 
-def _spoken(code: ResponseCode) -> str:
+def _code_in_chinese(code: ResponseCode) -> str:
     return f"{code.number} {code.chinese}"
 
 

@@ -1,1 +1,1 @@
-"""What holds for every request, before any route is chosen."""
+"""ASGI middleware, one concern a file."""

@@ -6,35 +6,36 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from wutang_auth.api.bodies import parsed_body
 from wutang_auth.api.dependencies import (
     AuthServiceDep,
     CurrentCaller,
     SessionId,
     Token,
-    parsed_body,
     watch_for_disconnect,
 )
-from wutang_auth.api.documentation.openapi import refusals
-from wutang_auth.api.envelope import Envelope, ok
+from wutang_auth.api.direct_route import DirectRoute
+from wutang_auth.api.documentation.refusals import refusals
+from wutang_auth.api.envelope import EmptyEnvelope, ok
 from wutang_auth.api.schemas import (
     ChangePasswordBody,
     LoginBody,
-    SessionBody,
-    TokenPairBody,
-    UserBody,
+    SessionListEnvelope,
+    TokenPairEnvelope,
+    UserEnvelope,
     session_body,
     token_pair_body,
     user_body,
 )
 from wutang_auth.errors import InvalidCredentials, TooManyAttempts, WrongCurrentPassword
 
-router = APIRouter(prefix="/api/auth", tags=["auth"])
+router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=DirectRoute)
 
 
 @router.post(
     "/login",
     operation_id="login",
-    response_model=Envelope[TokenPairBody],
+    response_model=TokenPairEnvelope,
     response_description="A session has begun.",
     responses=refusals(InvalidCredentials, TooManyAttempts),
 )
@@ -56,7 +57,7 @@ async def login(
 @router.put(
     "/refresh",
     operation_id="refresh",
-    response_model=Envelope[TokenPairBody],
+    response_model=TokenPairEnvelope,
     response_description="The next two tokens.",
 )
 async def refresh(request: Request, service: AuthServiceDep, token: Token) -> Response:
@@ -75,7 +76,7 @@ async def refresh(request: Request, service: AuthServiceDep, token: Token) -> Re
 @router.delete(
     "/logout",
     operation_id="logout",
-    response_model=Envelope[None],
+    response_model=EmptyEnvelope,
     response_description="The session has ended.",
 )
 async def logout(
@@ -99,7 +100,7 @@ async def logout(
 @router.get(
     "/me",
     operation_id="me",
-    response_model=Envelope[UserBody],
+    response_model=UserEnvelope,
     response_description="Whose token it is.",
 )
 async def me(request: Request, caller: CurrentCaller) -> Response:
@@ -113,7 +114,7 @@ async def me(request: Request, caller: CurrentCaller) -> Response:
 @router.get(
     "/sessions",
     operation_id="list_sessions",
-    response_model=Envelope[list[SessionBody]],
+    response_model=SessionListEnvelope,
     response_description="The sessions, oldest first.",
 )
 async def list_sessions(request: Request, service: AuthServiceDep, caller: CurrentCaller) -> Response:
@@ -128,7 +129,7 @@ async def list_sessions(request: Request, service: AuthServiceDep, caller: Curre
 @router.delete(
     "/sessions/{id}",  # noqa: FAST003 -- SessionId reads it
     operation_id="end_session",
-    response_model=Envelope[None],
+    response_model=EmptyEnvelope,
     response_description="The session has ended.",
 )
 async def end_session(
@@ -147,7 +148,7 @@ async def end_session(
 @router.put(
     "/password",
     operation_id="change_password",
-    response_model=Envelope[None],
+    response_model=EmptyEnvelope,
     response_description="The password is changed; the other sessions have ended.",
     responses=refusals(WrongCurrentPassword, TooManyAttempts),
 )

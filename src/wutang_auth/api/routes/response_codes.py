@@ -5,16 +5,21 @@ from pydantic import ConfigDict, RootModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from wutang_auth.api.direct_route import DirectRoute
 from wutang_auth.api.envelope import Envelope, language, ok
 from wutang_auth.response_codes import ResponseCode, catalogue
 
-router = APIRouter(prefix="/api", tags=["general"])
+router = APIRouter(prefix="/api", tags=["general"], route_class=DirectRoute)
 
 
 class CatalogueBody(RootModel[dict[str, str]]):
     """Every response code with its message."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [dict(catalogue("zh"))]})
+
+
+class CatalogueEnvelope(Envelope[CatalogueBody]):
+    """Success with the catalogue."""
 
 
 # the reference's own
@@ -37,7 +42,7 @@ _PARAMETERS = [
 @router.get(
     "/response_code",
     operation_id="response_code",
-    response_model=Envelope[CatalogueBody],
+    response_model=CatalogueEnvelope,
     openapi_extra={"parameters": _PARAMETERS},
 )
 async def response_code(request: Request) -> Response:

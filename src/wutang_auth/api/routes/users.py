@@ -7,15 +7,16 @@ from pydantic.json_schema import SkipJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wutang_auth.api.dependencies import UserId, UserServiceDep, parsed_body, require_scope
-from wutang_auth.api.documentation.openapi import refusals
-from wutang_auth.api.envelope import Envelope, ok
+from wutang_auth.api.bodies import parsed_body
+from wutang_auth.api.dependencies import UserId, UserServiceDep, require_scope
+from wutang_auth.api.documentation.refusals import refusals
+from wutang_auth.api.envelope import EmptyEnvelope, ok
 from wutang_auth.api.schemas import (
     CreateUserBody,
     Email,
     UpdateUserBody,
-    UserBody,
-    UserPageBody,
+    UserEnvelope,
+    UserPageEnvelope,
     user_body,
     user_page_body,
 )
@@ -29,7 +30,7 @@ Reader = Annotated[Caller, Depends(require_scope("users:read"))]
 Writer = Annotated[Caller, Depends(require_scope("users:write"))]
 
 
-@router.get("", operation_id="list_users", response_model=Envelope[UserPageBody], response_description="A page.")
+@router.get("", operation_id="list_users", response_model=UserPageEnvelope, response_description="A page.")
 async def list_users(
     request: Request,
     service: UserServiceDep,
@@ -54,7 +55,7 @@ async def list_users(
     "",
     operation_id="create_user",
     status_code=201,
-    response_model=Envelope[UserBody],
+    response_model=UserEnvelope,
     response_description="The user is there.",
     responses=refusals(EmailTaken, ScopeNotHeld),
 )
@@ -75,7 +76,7 @@ async def create_user(
 @router.get(
     "/{id}",  # noqa: FAST003 -- UserId reads it
     operation_id="get_user",
-    response_model=Envelope[UserBody],
+    response_model=UserEnvelope,
     response_description="The user.",
 )
 async def get_user(request: Request, service: UserServiceDep, _caller: Reader, user_id: UserId) -> Response:
@@ -89,7 +90,7 @@ async def get_user(request: Request, service: UserServiceDep, _caller: Reader, u
 @router.patch(
     "/{id}",
     operation_id="update_user",
-    response_model=Envelope[UserBody],
+    response_model=UserEnvelope,
     response_description="The user as changed.",
     responses=refusals(EmailTaken, ScopeNotHeld, SelfLockout),
 )
@@ -115,7 +116,7 @@ async def update_user(
 @router.delete(
     "/{id}",  # noqa: FAST003 -- UserId reads it
     operation_id="delete_user",
-    response_model=Envelope[None],
+    response_model=EmptyEnvelope,
     response_description="The user is gone, and so are its sessions.",
     responses=refusals(SelfLockout),
 )

@@ -1,0 +1,62 @@
+"""The context of each request, and the id that its answer carries."""
+
+import re
+import secrets
+from collections.abc import Sequence
+from itertools import count
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wutang_auth.api.middleware.client_address import client_address
+from wutang_auth.context import RequestBudget, RequestContext, request_context
+from wutang_auth.settings import Network
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_MAX_USER_AGENT = 255
+
+
+class RequestContextMiddleware:
+    """Puts who asks into `context.request_context`, and the request's id into the answer's `X-Request-ID`."""
+
+    def __init__(self, app: ASGIApp, *, trusted_proxies: Sequence[Network], database_seconds: float) -> None:
+        self._app = app
+        self._trusted_proxies = tuple(trusted_proxies)
+        self._database_seconds = database_seconds
+        self._prefix = secrets.token_hex(4).encode()
+        self._numbers = count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])  # of one that was sent several times, the last
+        request_id = headers.get(b"x-request-id", b"")
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = b"%s%08x" % (self._prefix, next(self._numbers))
+        peer: str | None = scope["client"][0] if scope.get("client") else None
+        forwarded_for = headers.get(b"x-forwarded-for", b"")
+        if forwarded_for:  # RFC 9110 section 5.3: sent several times, it is one list
+            forwarded_for = b",".join([value for name, value in scope["headers"] if name == b"x-forwarded-for"])
+        request_context.set(
+            RequestContext(
+                request_id.decode(),
+                client_address(peer, forwarded_for, self._trusted_proxies),
+                _printable(headers.get(b"user-agent")),
+                RequestBudget(self._database_seconds),
+            )
+        )
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)
+
+
+def _printable(user_agent: bytes | None) -> str | None:
+    if not user_agent:
+        return None
+    text = user_agent[:_MAX_USER_AGENT].decode("utf-8", "replace")
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,0 +1,37 @@
+"""The headers that every answer carries, whoever made it."""
+
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
+_PRIVATE_PATHS: Final = ("/api/auth", "/api/users")
+_PRIVATE_HEADERS: Final = (*SECURITY_HEADERS, (b"cache-control", b"no-store"))
+_CLOSE: Final = (b"connection", b"close")
+
+
+class SecurityHeadersMiddleware:
+    """Adds them, `Cache-Control: no-store` where an answer is about a user, and `Connection: close` before a stop."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = _PRIVATE_HEADERS if scope["path"].startswith(_PRIVATE_PATHS) else SECURITY_HEADERS
+        if scope["app"].state.is_draining:
+            headers = (*headers, _CLOSE)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *headers]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

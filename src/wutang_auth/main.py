@@ -33,6 +33,8 @@ class _Application(FastAPI):
 
     outer_middleware: Sequence[Middleware] = ()
     """Outermost first. `add_middleware` would leave FastAPI's own 500 outside of it."""
+    needs_fastapi_call = True
+    """Whether FastAPI's own `__call__` has something to do: for a root path, or for OpenTelemetry."""
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, built once."""
@@ -42,7 +44,7 @@ class _Application(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve; without OpenTelemetry's SDK directly, since FastAPI would look for it at every request."""
-        if scope["type"] == "http" and self.middleware_stack is not None and not self.state.needs_fastapi_call:
+        if scope["type"] == "http" and self.middleware_stack is not None and not self.needs_fastapi_call:
             scope["app"] = self
             await self.middleware_stack(scope, receive, send)
         else:
@@ -105,7 +107,7 @@ def _routed(settings: Settings) -> FastAPI:
     app.root_path = settings.root_path  # FastAPI deprecates it as an argument
     app.state.settings = settings
     app.state.is_draining = False
-    app.state.needs_fastapi_call = bool(settings.root_path) or app._native_telemetry.enabled()  # noqa: SLF001 -- FastAPI has no question for it
+    app.needs_fastapi_call = bool(settings.root_path) or app._native_telemetry.enabled()  # noqa: SLF001 -- FastAPI has no question for it
     app.outer_middleware = [
         Middleware(
             RequestContextMiddleware,

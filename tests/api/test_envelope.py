@@ -29,11 +29,13 @@ CATALOGUE = {
 
 
 @pytest.fixture(scope="module")
-async def shared(keys_file: Path) -> AsyncIterator[tuple[Instance, Login]]:
+async def shared(keys_file: Path, is_direct: bool) -> AsyncIterator[tuple[Instance, Login]]:
     """One service for tests that change nothing."""
     async with temporary_database() as url:
         settings = load(Settings, _env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
         async with running(settings) as instance:
+            if not is_direct:
+                instance.app.dependency_overrides[running] = running  # replaces nothing; FastAPI then serves all routes
             yield instance, await add_and_log_in(instance)
 
 

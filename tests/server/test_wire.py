@@ -153,6 +153,8 @@ async def test_what_is_not_http_gets_an_envelope(server: Process, name: str) -> 
     assert (refused.status, refused.code) == (400, 10001)
     assert json.loads(refused.body) == {"code": 10001, "message": "参数有误", "data": None, "errors": []}
     assert refused.headers["content-type"] == "application/json"
+    assert refused.headers["x-content-type-options"] == "nosniff"
+    assert len(refused.headers["x-request-id"]) == 16
     await assert_serves(server)
 
 

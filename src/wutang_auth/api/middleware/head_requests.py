@@ -1,6 +1,8 @@
 """HEAD: answered as GET (RFC 9110 section 9.3.2), of which the server leaves the content out."""
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from collections.abc import Awaitable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadRequestsMiddleware:
@@ -9,8 +11,14 @@ class HeadRequestsMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request."""
-        if scope["type"] == "http" and scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}  # a copy: the server looks into its own
-        await self._app(scope, receive, send)
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            return self._app(scope, receive, send)
+        shown = {**scope, "method": "GET"}
+
+        def send_and_tell(message: Message) -> Awaitable[None]:
+            scope.update(shown, method="HEAD")  # which route it was, for the server and other middleware
+            return send(message)
+
+        return self._app(shown, receive, send_and_tell)

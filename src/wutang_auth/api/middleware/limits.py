@@ -1,7 +1,7 @@
 """The limits that every request keeps to."""
 
 import re
-from itertools import chain
+from collections.abc import Awaitable
 from typing import Final
 
 from starlette.requests import Request
@@ -28,30 +28,33 @@ class LimitsMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request."""
         refused = _refused(scope) if scope["type"] == "http" else None
         app = self._app if refused is None else refusal(Request(scope), refused)
-        await app(scope, receive, send)
+        return app(scope, receive, send)
 
 
 def _refused(scope: Scope) -> AuthError | None:
     """Why this request goes no further."""
-    sent = scope["headers"]
-    if len(scope["path"]) + len(scope["query_string"]) + sum(map(len, chain.from_iterable(sent))) > MAX_HEAD:
+    size = len(scope["path"]) + len(scope["query_string"])
+    hosts = content_types = 0
+    content_length = b"0"
+    for name, value in scope["headers"]:
+        size += len(name) + len(value)
+        if name == b"host":
+            if not _HOST.fullmatch(value):
+                return MalformedRequest()
+            hosts += 1
+        elif name == b"content-length":
+            content_length = value
+        elif name == b"content-type":
+            content_types += 1
+    if size > MAX_HEAD:
         return HeadTooLarge()
-    headers = dict(sent)
     # RFC 9112 section 3.2: exactly one Host in HTTP/1.1; RFC 9110 section 5.3: one Content-Type
-    if b"host" in headers:
-        if not _HOST.fullmatch(headers[b"host"]):
-            return MalformedRequest()
-    elif scope["http_version"] == "1.1":
+    if hosts > 1 or (hosts == 0 and scope["http_version"] == "1.1") or content_types > 1:
         return MalformedRequest()
-    if len(headers) < len(sent):
-        names = [name for name, _ in sent]
-        if names.count(b"host") > 1 or names.count(b"content-type") > 1:
-            return MalformedRequest()
-    length = headers.get(b"content-length")
-    if length is not None and (not _CONTENT_LENGTH.fullmatch(length) or int(length) > MAX_BODY):
+    if not _CONTENT_LENGTH.fullmatch(content_length) or int(content_length) > MAX_BODY:
         return PayloadTooLarge()
     return None

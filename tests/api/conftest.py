@@ -1,0 +1,50 @@
+"""Both ways to a route: directly, and FastAPI's own."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from support.services import Instance, running
+from wutang_auth.settings import Settings
+
+_BOTH_WAYS = ("test_login", "test_refresh", "test_me", "test_envelope")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of what is served directly once more, through FastAPI."""
+    if "is_direct" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in _BOTH_WAYS:
+        metafunc.parametrize("is_direct", [True, False], ids=["direct", "fastapi"], scope="module")
+
+
+@pytest.fixture(scope="session")
+def is_direct() -> bool:
+    """Whether direct routes are served directly."""
+    return True
+
+
+def choose_way(instance: Instance, *, is_direct: bool) -> Instance:
+    """Any override makes FastAPI serve all routes; this one replaces what no route depends on."""
+    if not is_direct:
+        instance.app.dependency_overrides[choose_way] = choose_way
+    return instance
+
+
+@pytest.fixture
+async def service(settings: Settings, is_direct: bool) -> AsyncIterator[Instance]:
+    """A service on this test's database."""
+    async with running(settings) as instance:
+        yield choose_way(instance, is_direct=is_direct)
+
+
+@pytest.fixture
+async def start(settings: Settings, is_direct: bool) -> AsyncIterator[Callable[..., Awaitable[Instance]]]:
+    """Start more services on this test's database, with other settings if given: `await start(refresh_grace=0)`."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**changes: Any) -> Instance:
+            instance = await stack.enter_async_context(running(settings.model_copy(update=changes)))
+            return choose_way(instance, is_direct=is_direct)
+
+        yield start

@@ -1,12 +1,12 @@
 """Both ways to a route: directly, and FastAPI's own."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
-from support.services import Instance, running
+from support.services import Instance, Start, running, serve_by_fastapi
 from wutang_auth.settings import Settings
 
 _BOTH_WAYS = ("test_login", "test_refresh", "test_me", "test_envelope")
@@ -24,27 +24,21 @@ def is_direct() -> bool:
     return True
 
 
-def choose_way(instance: Instance, *, is_direct: bool) -> Instance:
-    """Any override makes FastAPI serve all routes; this one replaces what no route depends on."""
-    if not is_direct:
-        instance.app.dependency_overrides[choose_way] = choose_way
-    return instance
-
-
 @pytest.fixture
-async def service(settings: Settings, is_direct: bool) -> AsyncIterator[Instance]:
+async def service(start: Start) -> Instance:
     """A service on this test's database."""
-    async with running(settings) as instance:
-        yield choose_way(instance, is_direct=is_direct)
+    return await start()
 
 
 @pytest.fixture
-async def start(settings: Settings, is_direct: bool) -> AsyncIterator[Callable[..., Awaitable[Instance]]]:
+async def start(settings: Settings, is_direct: bool) -> AsyncIterator[Start]:
     """Start more services on this test's database, with other settings if given: `await start(refresh_grace=0)`."""
     async with AsyncExitStack() as stack:
 
         async def start(**changes: Any) -> Instance:
             instance = await stack.enter_async_context(running(settings.model_copy(update=changes)))
-            return choose_way(instance, is_direct=is_direct)
+            if not is_direct:
+                serve_by_fastapi(instance)
+            return instance
 
         yield start

@@ -9,7 +9,7 @@ import pytest
 
 from support.database import temporary_database
 from support.http import assert_refused
-from support.services import Instance, running
+from support.services import Instance, running, serve_by_fastapi
 from support.tokens import bearer, forge
 from support.users import PASSWORD, Login, add_and_log_in
 from wutang_auth.errors import AuthError
@@ -35,7 +35,7 @@ async def shared(keys_file: Path, is_direct: bool) -> AsyncIterator[tuple[Instan
         settings = load(Settings, _env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
         async with running(settings) as instance:
             if not is_direct:
-                instance.app.dependency_overrides[running] = running  # replaces nothing; FastAPI then serves all routes
+                serve_by_fastapi(instance)
             yield instance, await add_and_log_in(instance)
 
 

@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from support.services import Instance, add_and_log_in, assert_refused, success
+from support.http import assert_refused, success
+from support.services import Instance
+from support.users import add_and_log_in
 from wutang_auth.api.dependencies import authenticate
 from wutang_auth.api.direct_route import DirectRoute
 from wutang_auth.errors import NotFound
-
-Start = Callable[..., Awaitable[Instance]]
 
 
 class Recorder:
@@ -240,7 +240,7 @@ async def test_bug_is_seen_by_added_middleware(service: Instance, caplog: pytest
                 raise
 
     service.app.add_middleware(Watching)
-    service.app.state.auth_service = None
+    service.app.state.services = None
     with caplog.at_level(logging.CRITICAL):
         response = await service.client.put("/api/auth/refresh", headers={"Authorization": "Bearer x"})
     assert_refused(response, 500, 50001)

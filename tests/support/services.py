@@ -70,6 +70,11 @@ async def running(settings: Settings, *, intervals: Intervals = Intervals()) -> 
             yield Instance(app, client, settings)
 
 
+def serve_by_fastapi(instance: Instance) -> None:
+    """Serve all routes in FastAPI's ordinary way, as it is where any dependency is overridden."""
+    instance.app.dependency_overrides[serve_by_fastapi] = serve_by_fastapi  # which no route depends on
+
+
 @asynccontextmanager
 async def serving(environment: dict[str, str], log: Path, *arguments: str, prelude: str = "") -> AsyncIterator[Process]:
     """`wutang-auth serve` in a process of its own, on a free port; the prelude is to shorten waits."""

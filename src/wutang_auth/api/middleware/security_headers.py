@@ -26,7 +26,7 @@ class SecurityHeadersMiddleware:
         if scope["type"] != "http":
             return self._app(scope, receive, send)
         headers = _PRIVATE_HEADERS if scope["path"].startswith(_PRIVATE_PATHS) else SECURITY_HEADERS
-        if scope["app"].state.is_draining:
+        if scope["app"].state["is_draining"]:  # State finds an attribute six times as slowly
             headers = (*headers, _CLOSE)
 
         def send_with_headers(message: Message) -> Awaitable[None]:

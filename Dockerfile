@@ -15,7 +15,7 @@ RUN python3 -m venv /opt/build \
     && python3 -m venv --without-pip /opt/wutang-auth \
     && /opt/build/bin/pip --python /opt/wutang-auth/bin/python install --require-hashes --no-deps -r requirements.lock
 
-COPY pyproject.toml README.md alembic.ini ./
+COPY pyproject.toml README.md LICENSE alembic.ini ./
 COPY alembic alembic
 COPY src src
 RUN /opt/build/bin/python -m hatchling build --target wheel --directory dist \

@@ -69,7 +69,9 @@ def test_every_operation_is_named_as_its_function() -> None:
 
 
 def test_every_router_is_included() -> None:
-    included = {operation["operationId"] for item in openapi_document()["paths"].values() for operation in item.values()}
+    included = {
+        operation["operationId"] for item in openapi_document()["paths"].values() for operation in item.values()
+    }
     forgotten = {
         module
         for module, found in _routes().items()
@@ -103,7 +105,9 @@ def _names(record: Any) -> set[str]:
 
 def _documented() -> dict[str, bool]:
     """The fields of a user that docs/users.md has, and whether clients set them."""
-    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| (yes|no) \|", (ROOT / "docs" / "users.md").read_text("utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(\w+)` \| [^|]+ \| (yes|no) \|", (ROOT / "docs" / "users.md").read_text("utf-8"), re.MULTILINE
+    )
     return {name: is_set == "yes" for name, is_set in rows}
 
 
@@ -129,7 +133,7 @@ def test_each_column_of_users_is_in_each_of_its_homes() -> None:
     document = json.loads((ROOT / "openapi.json").read_text("utf-8"))
     record = UserRecord(**dict.fromkeys(_names(UserRecord)))  # type: ignore[arg-type]  # values do not matter here
     exported = set(re.findall(r"\w+", inspect.getsource(user_formats.exported_row)))
-    written = set(re.findall(r"\w+", Import.INSERT_GIVEN.sql.partition("SELECT")[0].partition("INSERT")[2]))
+    written = set(re.findall(r"\w+", Import.INSERT_GIVEN.sql.partition("INSERT")[2].partition("SELECT")[0]))
     homes: dict[str, tuple[set[str], set[str]]] = {
         "repository/users.py, UserRecord": (visible, _names(UserRecord)),
         "api/schemas.py, UserBody": (_shown(visible), set(UserBody.__annotations__)),
@@ -185,7 +189,13 @@ async def test_an_import_brings_back_what_an_export_wrote(
     kinds = await connection.fetch(
         "SELECT column_name, udt_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'users'"
     )
-    samples = {"int8": 7, "text": "Ada", "timestamptz": datetime(2020, 1, 2, tzinfo=UTC), "_text": ["a:b"], "bool": True}
+    samples = {
+        "int8": 7,
+        "text": "Ada",
+        "timestamptz": datetime(2020, 1, 2, tzinfo=UTC),
+        "_text": ["a:b"],
+        "bool": True,
+    }
     values = {kind["column_name"]: samples[kind["udt_name"]] for kind in kinds}
     values |= {"email": "ada@shop.example", "canonical_email": "ada@shop.example", "password_hash": HASH}
     places = ", ".join(f"${number}" for number in range(1, len(values) + 1))

@@ -74,7 +74,9 @@ def test_every_route_has_a_row_and_nothing_else_has() -> None:
 def test_every_room_of_the_house_has_a_row_and_nothing_else_has() -> None:
     found = re.findall(r"^\| `([a-z_]+(?:\.py|/))` \|", page("architecture.md"), re.MULTILINE)
     package = ROOT / "src" / "wutang_auth"
-    rooms = {path.name if path.is_file() else f"{path.name}/" for path in package.iterdir() if path.suffix in ("", ".py")}
+    rooms = {
+        path.name if path.is_file() else f"{path.name}/" for path in package.iterdir() if path.suffix in ("", ".py")
+    }
     assert set(found) == rooms - {"__init__.py", "__pycache__/"}
 
 
@@ -101,7 +103,9 @@ def _commands(command: typer.main.TyperGroup, name: str) -> set[tuple[str, froze
         if isinstance(subcommand, typer.main.TyperGroup):
             found |= _commands(subcommand, full)
             continue
-        arguments = [str(parameter.metavar) for parameter in subcommand.params if parameter.param_type_name == "argument"]
+        arguments = [
+            str(parameter.metavar) for parameter in subcommand.params if parameter.param_type_name == "argument"
+        ]
         options = [
             max(parameter.opts, key=len) for parameter in subcommand.params if parameter.param_type_name == "option"
         ]

@@ -115,15 +115,13 @@ def _read_by_import() -> set[str]:
     class Row(dict[str, object]):
         """A row of a file, which notes what is looked at."""
 
-        seen: set[str] = set()
-
-        def get(self, name: str, default: object = None) -> object:  # type: ignore[override]  # one of dict's forms
-            self.seen.add(name)
+        def get(self, name: str, default: object = None) -> object:
+            seen.add(name)
             return super().get(name, default)
 
-    row = Row(email="ada@shop.example", password_hash=HASH)
-    assert incoming_user(1, b"", row).reason is None
-    return row.seen
+    seen: set[str] = set()
+    assert incoming_user(1, b"", Row(email="ada@shop.example", password_hash=HASH)).reason is None
+    return seen
 
 
 def test_each_column_of_users_is_in_each_of_its_homes() -> None:
@@ -178,7 +176,8 @@ async def test_what_clients_set_of_a_user_is_stored(service: Instance) -> None:
             name: _comparable(value) for name, value in values.items()
         }
     for name, value in values.items():
-        assert UserChange(**{name: value}).changed == [name]
+        change: dict[str, Any] = {name: value}
+        assert UserChange(**change).changed == [name]
 
 
 async def test_an_import_brings_back_what_an_export_wrote(
@@ -187,7 +186,8 @@ async def test_an_import_brings_back_what_an_export_wrote(
     file = tmp_path / "users.csv"
     connection = await asyncpg.connect(database_url)
     kinds = await connection.fetch(
-        "SELECT column_name, udt_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'users'"
+        "SELECT column_name, udt_name FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND table_name = 'users'"
     )
     samples = {
         "int8": 7,

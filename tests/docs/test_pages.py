@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import typer.main
 from fastapi.routing import APIRoute
@@ -17,6 +17,7 @@ from wutang_auth.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
 def page(name: str) -> str:
@@ -40,11 +41,12 @@ def test_every_command_has_a_row_with_its_options_and_nothing_else_has() -> None
         (command, frozenset(re.findall(r"`(--[a-z-]+)`", options)))
         for command, options in re.findall(r"^\| `(wutang-auth [^`]+)` \| ([^|]*)\|", page("commands.md"), re.MULTILINE)
     }
-    assert found == set(_commands(typer.main.get_command(app), "wutang-auth"))
+    assert found == _commands(typer.main.get_command(app), "wutang-auth")
 
 
 def test_every_response_code_has_a_row_with_its_statuses() -> None:
-    rows = re.findall(r"^\| (\d{5}) \| (\S+) \| ([^|]+?) \| [^|]+ \| ([\d; ]+) \|$", page("response-codes.md"), re.M)
+    row_of_a_code = r"^\| (\d{5}) \| (\S+) \| ([^|]+?) \| [^|]+ \| ([\d; ]+) \|$"
+    rows = re.findall(row_of_a_code, page("response-codes.md"), re.MULTILINE)
     assert [row[:3] for row in rows] == [(str(code.number), code.chinese, code.english) for code in ResponseCode]
     documented = {int(number): {int(status) for status in statuses.split(";")} for number, *_, statuses in rows}
     assert documented.pop(ResponseCode.OK.number) == {200, 201}
@@ -81,12 +83,13 @@ def test_every_room_of_the_house_has_a_row_and_nothing_else_has() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    dead = []
-    for path in PAGES:
-        text = re.sub(r"^```.*?^```$", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
-        for target in re.findall(r"\]\(([^)\s]+)\)", text):
-            if not target.startswith(("https://", "#")) and not (path.parent / target.partition("#")[0]).exists():
-                dead.append(f"{path.name}: {target}")
+    links = [
+        (path, target)
+        for path in PAGES
+        for target in re.findall(r"\]\(([^)\s]+)\)", CODE.sub("", path.read_text("utf-8")))
+        if not target.startswith(("https://", "#"))
+    ]
+    dead = [f"{path.name}: {target}" for path, target in links if not (path.parent / target.partition("#")[0]).exists()]
     assert dead == []
 
 
@@ -96,21 +99,13 @@ def test_every_page_is_linked_from_the_readme() -> None:
     assert unlinked == ["README.md"]
 
 
-def _commands(command: typer.main.TyperGroup, name: str) -> set[tuple[str, frozenset[str]]]:
-    found = set()
-    for word, subcommand in command.commands.items():
-        full = f"{name} {word}"
-        if isinstance(subcommand, typer.main.TyperGroup):
-            found |= _commands(subcommand, full)
-            continue
-        arguments = [
-            str(parameter.metavar) for parameter in subcommand.params if parameter.param_type_name == "argument"
-        ]
-        options = [
-            max(parameter.opts, key=len) for parameter in subcommand.params if parameter.param_type_name == "option"
-        ]
-        found.add((" ".join([full, *arguments]), frozenset(options)))
-    return found
+def _commands(command: Any, name: str) -> set[tuple[str, frozenset[str]]]:
+    """Each command below this one as it is typed, with its options."""
+    if hasattr(command, "commands"):
+        return {found for word, below in command.commands.items() for found in _commands(below, f"{name} {word}")}
+    arguments = [parameter.metavar for parameter in command.params if parameter.param_type_name == "argument"]
+    options = [max(parameter.opts, key=len) for parameter in command.params if parameter.param_type_name == "option"]
+    return {(" ".join([name, *arguments]), frozenset(options))}
 
 
 def _shown(default: object) -> str:

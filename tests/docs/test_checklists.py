@@ -15,7 +15,9 @@ import asyncpg
 from fastapi.routing import APIRoute
 
 from support import commands
-from support.services import Instance, add_and_log_in, success
+from support.http import success
+from support.services import Instance
+from support.users import NEW_PASSWORD, administrator, create, update
 from wutang_auth import errors
 from wutang_auth.api import routes
 from wutang_auth.api.schemas import CreateUserBody, UpdateUserBody, UserBody, user_body
@@ -163,23 +165,20 @@ def test_each_column_of_users_is_in_each_of_its_homes() -> None:
 
 
 async def test_what_clients_set_of_a_user_is_stored(service: Instance) -> None:
-    administrator = await add_and_log_in(service, "root@wutang.example", scopes=["users:read", "users:write"])
-    values = {
+    caller = await administrator(service)
+    values: dict[str, Any] = {
         name: not field.default if field.annotation is bool else (field.examples or [])[0]
         for name, field in CreateUserBody.model_fields.items()
+        if name not in ("email", "password")
     }
-    stored, plain = [
-        success(await service.client.post("/api/users", json=body, headers=administrator.headers), 201)
-        for body in (values, {"email": "plain@wutang.example", "password": values["password"]})
-    ]
-    changed = success(
-        await service.client.patch(
-            f"/api/users/{plain['id']}", json=values | {"email": "new@wutang.example"}, headers=administrator.headers
-        )
-    )
-    del values["password"], values["email"]
-    for user in (stored, changed):
-        assert {name: _comparable(user[name]) for name in values} == {
+    user = await create(service, caller, email="plain@wutang.example")
+    for stored in (
+        await create(service, caller, **values),
+        success(
+            await update(service, caller, user["id"], email="other@wutang.example", password=NEW_PASSWORD, **values)
+        ),
+    ):
+        assert {name: _comparable(stored[name]) for name in values} == {
             name: _comparable(value) for name, value in values.items()
         }
     for name, value in values.items():

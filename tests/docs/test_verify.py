@@ -9,7 +9,8 @@ import httpx
 import jwt
 import pytest
 
-from support.services import PASSWORD, add_user, serving, token_pair
+from support.services import serving
+from support.users import CREDENTIALS, add_user, token_pair
 
 ROOT = Path(__file__).parents[2]
 BASE_URL = "http://127.0.0.1:8000"
@@ -53,7 +54,7 @@ async def test_other_services_verify_access_tokens_and_nothing_else(
         serving(environment, tmp_path / "log") as process,
         httpx.AsyncClient(base_url=process.base_url) as client,
     ):
-        login = token_pair(await client.post("/api/auth/login", json={"email": user.email, "password": PASSWORD}))
+        login = token_pair(await client.post("/api/auth/login", json=CREDENTIALS))
         verify = verifier(process.base_url)
         assert verify(login.access_token) == user.id
         head, claims, signature = login.access_token.split(".")

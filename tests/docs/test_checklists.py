@@ -161,7 +161,7 @@ def test_each_column_of_users_is_in_each_of_its_homes() -> None:
         "cli/user_formats.py, exported_row()": (COLUMNS_OF_USERS - NOT_IN_FILES, exported),
     }  # fmt: skip
     forgotten = [f"{name} in {home}" for home, (wanted, found) in homes.items() for name in sorted(wanted - found)]
-    assert forgotten == []
+    assert forgotten == [], "\n".join(["forgotten:", *forgotten])
 
 
 async def test_what_clients_set_of_a_user_is_stored(service: Instance) -> None:

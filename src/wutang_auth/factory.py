@@ -85,6 +85,21 @@ async def open_services(
         await database.close()
 
 
+@asynccontextmanager
+async def open_users(database: Database, *, password_min_length: int) -> AsyncIterator[UserService]:
+    """The service of accounts alone, for commands; closed at the end of the block."""
+    passwords = Passwords(workers=1, queue=1)
+    try:
+        yield UserService(
+            users=UserRepository(database),
+            sessions=SessionRepository(database),
+            passwords=passwords,
+            rules=PasswordRules(min_length=password_min_length),
+        )
+    finally:
+        passwords.close()
+
+
 def open_database(settings: DatabaseSettings, *, size: int, **server_settings: str) -> Database:
     """At most `size` connections with the time limits of the settings; the first is made when it is needed."""
     return Database(

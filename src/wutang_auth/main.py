@@ -1,19 +1,18 @@
 """The application: settings in, ASGI out."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wutang_auth import __version__
 from wutang_auth import settings as settings_module
 from wutang_auth.api import envelope
+from wutang_auth.api.application import Application
 from wutang_auth.api.direct_route import DirectRoutesMiddleware
-from wutang_auth.api.documentation import openapi
 from wutang_auth.api.middleware.answered_errors import AnsweredErrorsMiddleware
 from wutang_auth.api.middleware.cors import CORSMiddleware
 from wutang_auth.api.middleware.head_requests import HeadRequestsMiddleware
@@ -29,36 +28,6 @@ from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import KeyRingError
 
 
-class _Application(FastAPI):
-    """FastAPI with the service's own middleware around all of it."""
-
-    outer_middleware: Sequence[Middleware] = ()
-    """Outermost first. `add_middleware` would leave FastAPI's own 500 outside of it."""
-    needs_fastapi_call = True
-    """Whether FastAPI's own `__call__` has something to do: for a root path, or for OpenTelemetry."""
-
-    def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, built once."""
-        if self.openapi_schema is None:
-            self.openapi_schema = openapi.build(self)
-        return self.openapi_schema
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve; without OpenTelemetry's SDK directly, since FastAPI would look for it at every request."""
-        if scope["type"] == "http" and self.middleware_stack is not None and not self.needs_fastapi_call:
-            scope["app"] = self
-            await self.middleware_stack(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
-
-    def build_middleware_stack(self) -> ASGIApp:
-        """The service's layers, then FastAPI's with what `add_middleware` has added."""
-        stack = super().build_middleware_stack()
-        for middleware, arguments, options in reversed(self.outer_middleware):
-            stack = middleware(stack, *arguments, **options)
-        return stack
-
-
 def create_app(
     settings: Settings | None = None,
     *,
@@ -67,10 +36,7 @@ def create_app(
 ) -> FastAPI:
     """The service. Without settings they come from the environment: `uvicorn --factory wutang_auth.main:create_app`.
 
-    Args:
-        settings: Those to take instead.
-        intervals: How often background tasks run.
-        hash_thread_initializer: What each thread that hashes calls first; our own server lowers its priority so.
+    `intervals` are those of background tasks; `hash_thread_initializer` is what each thread that hashes calls first.
     """
     if settings is None:
         try:
@@ -98,7 +64,7 @@ def openapi_document() -> dict[str, Any]:
 
 
 def _routed(settings: Settings) -> FastAPI:
-    app = _Application(
+    app = Application(
         title="wutang-auth",
         version=__version__,
         lifespan=_lifespan,

@@ -14,11 +14,8 @@ from wutang_auth import settings as settings_module
 from wutang_auth.database import Database
 from wutang_auth.embedded import EmbeddedError, EmbeddedPostgres
 from wutang_auth.errors import AuthError, DatabaseUnavailable, EmailTaken, InvalidParameters, NotFound
-from wutang_auth.factory import open_database
+from wutang_auth.factory import open_database, open_users
 from wutang_auth.messages import field_problem
-from wutang_auth.passwords.rules import PasswordRules
-from wutang_auth.passwords.workers import Passwords
-from wutang_auth.repository import SessionRepository, UserRepository
 from wutang_auth.service import UserService
 from wutang_auth.settings import DatabaseSettings, LogSettings, PasswordSettings, Settings, SettingsError
 
@@ -185,18 +182,8 @@ def run_users_with(settings: UserCommandSettings, work: Callable[[UserService], 
     """
 
     async def with_service(database: Database) -> T:
-        passwords = Passwords(workers=1, queue=1)
-        try:
-            return await work(
-                UserService(
-                    users=UserRepository(database),
-                    sessions=SessionRepository(database),
-                    passwords=passwords,
-                    rules=PasswordRules(min_length=settings.password_min_length),
-                )
-            )
-        finally:
-            passwords.close()
+        async with open_users(database, password_min_length=settings.password_min_length) as users:
+            return await work(users)
 
     return _run(settings, with_service)
 

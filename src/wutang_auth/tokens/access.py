@@ -20,7 +20,7 @@ from wutang_auth.tokens.key_ring import KeyRing
 
 Kind = Literal["access", "refresh"]
 
-_TYP: dict[Kind, str] = {"access": "at+jwt", "refresh": "rt+jwt"}  # RFC 9068 section 2.1, and ours likewise
+_TYP: dict[Kind, str] = {"access": "at+jwt", "refresh": "rt+jwt"}  # RFC 9068 section 2.1; the second is ours
 _KIND: dict[str, Kind] = {typ: kind for kind, typ in _TYP.items()}
 
 _COMPACT = re.compile(r"([A-Za-z0-9_-]{2,512})\.([A-Za-z0-9_-]{2,8192})\.([A-Za-z0-9_-]{2,1024})")
@@ -42,7 +42,7 @@ class Claims:
     not_before: int
     """The later of `iat` and `nbf`, in seconds since the epoch."""
     expires_at: int
-    """Likewise."""
+    """In seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)

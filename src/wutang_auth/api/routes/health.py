@@ -32,7 +32,7 @@ class UnavailableBody(BaseModel):
 async def healthz() -> Response:
     """Whether the process lives.
 
-    For whoever would start it anew if it did not. No envelope.
+    For whoever would restart it if it did not. No envelope.
     """
     return Response(b'{"status":"ok"}', media_type="application/json")
 

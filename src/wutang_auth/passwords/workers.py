@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from wutang_auth.context import request_context
 from wutang_auth.errors import Overloaded
+from wutang_auth.passwords.argon2id import Argon2id, PasslibArgon2id, fastest
 from wutang_auth.passwords.hashing import Verdict, hash_password, verify_password
 
 P = ParamSpec("P")
@@ -45,16 +46,22 @@ class Passwords:
         self._max_cpu_seconds = 0.0
         self._longest = 0.0
         self._longest_seen_at = time.monotonic()
-        self._dummy_hash = hash_password(secrets.token_urlsafe(32))
+        self._argon2id: Argon2id = PasslibArgon2id()
+        self._dummy_hash = hash_password(self._argon2id, secrets.token_urlsafe(32))
+
+    async def choose_library(self) -> None:
+        """Take the argon2id that is the faster one on this processor, from now on."""
+        self._argon2id = await self._run(fastest)
 
     async def hash(self, password: str) -> str:
         """The hash of a new password, as it is stored."""
-        return await self._run(hash_password, password)
+        return await self._run(hash_password, self._argon2id, password)
 
     async def verify(self, password: str, stored_hash: str | None, *, may_upgrade: bool = False) -> Verdict:
         """Compare; without a stored hash the answer is no, after as much work."""
         # SECURITY: an unknown e-mail costs one hash too
-        verdict = await self._run(verify_password, password, stored_hash or self._dummy_hash, may_upgrade)
+        stored_hash = stored_hash or self._dummy_hash
+        verdict = await self._run(verify_password, self._argon2id, password, stored_hash, may_upgrade)
         self._learn(verdict)
         return verdict
 

@@ -231,7 +231,8 @@ class AuthService:
         raise WrongCurrentPassword
 
     async def calibrate(self) -> None:
-        """Meet one stored hash of each cost, so that refusals are even from the first one on."""
+        """Choose how to hash, and meet one stored hash of each cost, so that refusals are even from the first on."""
+        await self._passwords.choose_library()
         for stored_hash in await self._users.sample_hashes():
             await self._passwords.verify("calibration", stored_hash)
 

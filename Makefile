@@ -25,8 +25,9 @@ help:  ## List the targets
 dev: venv  ## Run the service with a PostgreSQL of its own; nothing to set up
 	@exec $(BIN)/wutang-auth dev $(ARGS)
 
-test: venv  ## Run the tests
-	$(BIN)/pytest $(ARGS)
+# The floor is for all of the tests; ARGS may leave some out.
+test: venv  ## Run the tests; without ARGS also say which branches no test takes
+	$(BIN)/pytest $(or $(ARGS),--cov)
 
 faults: venv  ## Kill, freeze and cut off databases and services under load; a table of what held
 	$(BIN)/pytest -n 0 -m '' tests/faults $(ARGS)
@@ -53,7 +54,7 @@ clients: venv clients/.venv/installed clients/node_modules/installed  ## Prove A
 include clients/clients.mk
 
 clean:  ## Remove what the other targets made, but not the data of dev
-	rm -rf .venv .venv-* benchmarks/.venv benchmarks/.venv-service clients/.venv clients/node_modules clients/generated build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* benchmarks/.venv benchmarks/.venv-service clients/.venv clients/node_modules clients/generated build dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
 	find src tests alembic -name __pycache__ -prune -exec rm -rf {} +
 
 # -- The lock files ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,131 @@
+"""Grouped reads: those that arrive while others are under way share the next round trip."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
+from typing import Final, Generic, TypeVar
+
+from wutang_auth.context import request_context
+from wutang_auth.errors import DatabaseUnavailable
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+MAX_GROUP: Final = 64
+_MAX_UNDER_WAY: Final = 2
+_WATCH_SECONDS: Final = 0.1
+
+
+class GroupedReads(Generic[Key, Value]):
+    """Reads single values by key, many of them with one query where many are asked for at once.
+
+    A read that finds none under way starts at once, alone. While some are under way the others wait, and the next query
+    takes all that wait, so that one value costs a fraction of a round trip. A query never answers a read that was asked
+    for after the query had started: what was committed before the call is seen by it.
+
+    Args:
+        read_one: Reads one value; None where there is none.
+        read_many: Reads the values of several keys, in their order.
+    """
+
+    def __init__(
+        self,
+        *,
+        read_one: Callable[[Key], Awaitable[Value | None]],
+        read_many: Callable[[Sequence[Key]], Awaitable[Sequence[Value | None]]],
+    ) -> None:
+        self._read_one = read_one
+        self._read_many = read_many
+        self._waiting: deque[tuple[Key, asyncio.Future[Value | None]]] = deque()
+        self._under_way = 0
+        self._is_scheduled = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._deadlines: dict[asyncio.Future[Value | None], float] = {}
+        """Until when each read may wait, by the loop's clock."""
+
+    async def read(self, key: Key) -> Value | None:
+        """The value of this key, None where there is none.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL is away or too slow; each read of a query that failed fails so.
+        """
+        if self._under_way == 0:
+            self._under_way = 1
+            try:
+                return await self._read_one(key)
+            finally:
+                self._leave()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Value | None] = loop.create_future()
+        self._waiting.append((key, future))
+        if self._under_way < _MAX_UNDER_WAY and not self._is_scheduled:
+            # not at once: what else has arrived by then goes along
+            self._is_scheduled = True
+            loop.call_soon(self._start, context=Context())
+        budget = request_context.get().budget
+        if budget is None:
+            return await future
+        started = loop.time()
+        if not self._deadlines:
+            loop.call_later(_WATCH_SECONDS, self._give_up_overdue, context=Context())
+        self._deadlines[future] = started + budget.seconds_left
+        try:
+            return await future
+        finally:
+            del self._deadlines[future]
+            budget.seconds_left -= loop.time() - started
+
+    def _start(self) -> None:
+        """Start a query for all that wait, at most so many."""
+        self._is_scheduled = False
+        group: list[tuple[Key, asyncio.Future[Value | None]]] = []
+        while self._waiting and len(group) < MAX_GROUP:
+            waiting = self._waiting.popleft()
+            if not waiting[1].done():  # else its request was cancelled, or waited long enough
+                group.append(waiting)
+        if not group:
+            return
+        self._under_way += 1
+        # a context of its own: what limits one request must not limit the others
+        task = asyncio.get_running_loop().create_task(self._run(group), context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, group: list[tuple[Key, asyncio.Future[Value | None]]]) -> None:
+        try:
+            values = await self._read_many([key for key, _ in group])
+            for (_, future), value in zip(group, values, strict=True):
+                if not future.done():
+                    future.set_result(value)
+        except BaseException as error:
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(_unavailable(error))
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._leave()
+
+    def _give_up_overdue(self) -> None:
+        """Fail the reads that have waited long enough, and look again soon; one timer for all of them is enough."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for future, deadline in self._deadlines.items():
+            if deadline <= now and not future.done():
+                future.set_exception(DatabaseUnavailable("the request has waited long enough"))
+        if self._deadlines:
+            loop.call_later(_WATCH_SECONDS, self._give_up_overdue, context=Context())
+
+    def _leave(self) -> None:
+        """A query has ended: let those that wait begin."""
+        self._under_way -= 1
+        if self._waiting and not self._is_scheduled:
+            self._start()
+
+
+def _unavailable(error: BaseException) -> DatabaseUnavailable:
+    """An exception for each read of its own: one that several raise would collect all their tracebacks."""
+    own = DatabaseUnavailable(*(error.args if isinstance(error, DatabaseUnavailable) else ("a grouped read failed",)))
+    own.__cause__ = error.__cause__ if isinstance(error, DatabaseUnavailable) else error
+    return own

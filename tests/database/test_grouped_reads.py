@@ -1,0 +1,162 @@
+"""Reads that share a round trip, by themselves; time and the database are played by events."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from wutang_auth.context import RequestBudget, RequestContext, request_context
+from wutang_auth.database.grouped_reads import MAX_GROUP, GroupedReads
+from wutang_auth.errors import DatabaseUnavailable
+
+
+class Source:
+    """Values that change, and queries that end when they are told to."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        self.queries: list[list[int]] = []
+        self.under_way: list[asyncio.Future[None]] = []
+        self.reads = GroupedReads(read_one=self.read_one, read_many=self.read_many)
+
+    async def read_one(self, key: int) -> tuple[int, int] | None:
+        [found] = await self.read_many([key])
+        return found
+
+    async def read_many(self, keys: Sequence[int]) -> list[tuple[int, int] | None]:
+        self.queries.append(list(keys))
+        values = [None if key < 0 else (key, self.value) for key in keys]  # as of when the query started
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.under_way.append(told)
+        await told
+        return values
+
+    async def end(self, error: Exception | None = None) -> None:
+        """Let the query that started first end."""
+        told = self.under_way.pop(0)
+        if error is None:
+            told.set_result(None)
+        else:
+            told.set_exception(error)
+        await turns()
+
+    def ask(self, *keys: int) -> list[asyncio.Task[tuple[int, int] | None]]:
+        return [asyncio.create_task(self.reads.read(key)) for key in keys]
+
+
+async def turns() -> None:
+    """Let everything run that can."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_what_arrives_meanwhile_shares_the_next_query() -> None:
+    source = Source()
+    asked = source.ask(1, 2, 3)
+    await turns()
+    assert source.queries == [[1], [2, 3]]
+    asked += source.ask(4, 5, 6)
+    await turns()
+    assert source.queries == [[1], [2, 3]]  # at most two are under way
+    await source.end()
+    assert source.queries == [[1], [2, 3], [4, 5, 6]]
+    await source.end()
+    await source.end()
+    assert await asyncio.gather(*asked) == [(key, 0) for key in range(1, 7)]
+
+
+async def test_nothing_is_answered_from_a_query_that_started_before_the_call() -> None:
+    source = Source()
+    early = source.ask(1, 2)
+    await turns()
+    source.value = 1  # a log-out, say, which has been answered
+    late = source.ask(1, 2, 3)
+    await turns()
+    await source.end()
+    await source.end()
+    await source.end()
+    assert {found[1] for found in await asyncio.gather(*early) if found} == {0}
+    assert {found[1] for found in await asyncio.gather(*late) if found} == {1}
+
+
+async def test_a_query_that_fails_fails_its_own_reads_only_and_as_unavailable() -> None:
+    source = Source()
+    asked = source.ask(1, 2, 3)
+    await turns()
+    asked += source.ask(4)
+    await turns()
+    await source.end()
+    await source.end(ValueError("not foreseen"))
+    await source.end()
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    assert (found[0], found[3]) == ((1, 0), (4, 0))
+    assert [type(error) for error in found[1:3]] == [DatabaseUnavailable] * 2
+    assert found[1] is not found[2]
+
+
+async def test_a_cancelled_read_harms_nobody() -> None:
+    source = Source()
+    first, second, third = source.ask(1, 2, 3)
+    await turns()
+    fourth, fifth = source.ask(4, 5)
+    await turns()
+    for task in (first, second, fourth):
+        task.cancel()
+    await turns()
+    source.under_way.pop(0)  # the first one's, which was cancelled with it
+    await source.end()
+    assert source.queries[-1] == [5]
+    await source.end()
+    assert await third == (3, 0)
+    assert await fifth == (5, 0)
+    [last] = source.ask(6)
+    await turns()
+    await source.end()
+    assert await last == (6, 0)
+
+
+async def test_missing_values_are_none_and_the_same_key_may_come_twice() -> None:
+    source = Source()
+    asked = source.ask(1, -2, 3, 3)
+    await turns()
+    await source.end()
+    await source.end()
+    assert await asyncio.gather(*asked) == [(1, 0), None, (3, 0), (3, 0)]
+
+
+async def test_a_group_has_a_bound() -> None:
+    source = Source()
+    asked = source.ask(*range(MAX_GROUP + 11))
+    await turns()
+    assert [len(query) for query in source.queries] == [1, MAX_GROUP]
+    await source.end()
+    assert [len(query) for query in source.queries] == [1, MAX_GROUP, 10]
+    await source.end()
+    await source.end()
+    await asyncio.gather(*asked)
+
+
+async def test_a_request_waits_no_longer_than_its_budget_and_the_others_go_on() -> None:
+    source = Source()
+    request_context.set(RequestContext(budget=RequestBudget(0.05)))
+    hasty = source.ask(1, 2)[1]
+    request_context.set(RequestContext())
+    patient = source.ask(3)[0]
+    with pytest.raises(DatabaseUnavailable):
+        await hasty
+    await source.end()
+    await source.end()
+    assert await patient == (3, 0)
+
+
+async def test_a_read_uses_up_its_request_s_budget() -> None:
+    source = Source()
+    budget = RequestBudget(60)
+    request_context.set(RequestContext(budget=budget))
+    asked = source.ask(1, 2)
+    await asyncio.sleep(0.02)
+    await source.end()
+    await source.end()
+    await asyncio.gather(*asked)
+    request_context.set(RequestContext())
+    assert 59 < budget.seconds_left < 60

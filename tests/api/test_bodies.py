@@ -15,7 +15,7 @@ import pytest
 
 from support.database import count_users, temporary_database
 from support.http import assert_refused, success
-from support.services import Instance, running
+from support.services import Instance, Start, running
 from support.tokens import bearer
 from support.users import CREDENTIALS, NEW_PASSWORD, PASSWORD, Login, add_and_log_in
 from wutang_auth.observability.logs import ConsoleFormatter, JsonFormatter
@@ -448,11 +448,12 @@ async def test_nothing_that_was_sent_is_answered_or_logged(target: Target, caplo
     await target.assert_unharmed()
 
 
-async def test_slow_body_is_given_up(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wutang_auth.api.bodies._BODY_SECONDS", 0.05)
+async def test_slow_body_is_given_up(start: Start) -> None:
+    service = await start(receive_timeout=0.05)
 
     async def slow() -> AsyncIterator[bytes]:
         yield b'{"email": '
         await asyncio.sleep(30)
 
-    assert_refused(await target.send("login", slow()), 422, 10001)
+    headers = {"Content-Type": "application/json"}
+    assert_refused(await service.client.post("/api/auth/login", content=slow(), headers=headers), 422, 10001)

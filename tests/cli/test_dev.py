@@ -136,13 +136,11 @@ def test_dev_says_where_to_go_and_what_it_prints_works(data_dir: Path) -> None:
         assert servers_of(data_dir) == []
 
 
-def test_warm_start_is_quick_and_keeps_the_password(data_dir: Path) -> None:
+def test_warm_start_keeps_the_password(data_dir: Path) -> None:
     before = json.loads((data_dir / "dev.json").read_text())
-    started = time.monotonic()
     with developing(data_dir) as dev:
         credentials = {"email": before["email"], "password": before["password"]}
         success(httpx.post(f"{dev.details['base_url']}/api/auth/login", json=credentials))
-        assert time.monotonic() - started < 10  # two seconds on a quiet machine
         assert dev.details["password"] == before["password"]
         assert dev.stop(signal.SIGINT) == 0
         assert "Traceback" not in dev.said

@@ -9,7 +9,7 @@ import pytest
 from faults.clients import Connection
 from faults.stage import EMAILS, GONE_WITHIN, WITHIN, Report, SetStage, Stage
 from support.users import PASSWORD
-from wutang_auth.service.throttle import _keys
+from wutang_auth.service.throttle import attempt_keys
 from wutang_auth.tokens import key_file
 
 
@@ -92,7 +92,7 @@ async def test_burst_of_wrong_logins_is_counted_exactly_over_two_processes(stage
         connection.close()
     statuses = [answer.status for answer in answers]
     assert set(statuses) == {401, 429}
-    account = _keys(EMAILS[0], "127.0.0.1").account
+    account = attempt_keys(EMAILS[0], "127.0.0.1").account
     attempts = await scene.primary.fetchval("SELECT attempts FROM attempts WHERE key = $1", account)
     failures = await scene.primary.fetchval("SELECT failures FROM attempts WHERE key = $1", account)
     assert attempts == 200

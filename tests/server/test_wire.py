@@ -311,8 +311,7 @@ def memory(server: Process) -> int:
 async def test_slow_requests_are_given_up_and_quick_ones_served_meanwhile(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    quick = "import wutang_auth.server.http as s; s._REQUEST_SECONDS = 1.0"
-    async with serving(environment, tmp_path / "log", prelude=quick) as server:
+    async with serving(environment | {"WUTANG_RECEIVE_TIMEOUT": "1"}, tmp_path / "log") as server:
         begins = [
             b"", b"G", CODES[:-2], CODES + b"X-A: a", LOGIN + b"Content-Length: 100\r\n\r\n{", CHUNKED, HEALTH + b"GET",
         ]  # fmt: skip
@@ -333,9 +332,8 @@ async def test_slow_requests_are_given_up_and_quick_ones_served_meanwhile(
 
 
 async def test_clients_that_read_nothing_are_given_up(environment: dict[str, str], tmp_path: Path) -> None:
-    quick = "import wutang_auth.server.http as s; s._REQUEST_SECONDS = 1.0"
     ask = b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n"
-    async with serving(environment, tmp_path / "log", prelude=quick) as server:
+    async with serving(environment | {"WUTANG_RECEIVE_TIMEOUT": "1"}, tmp_path / "log") as server:
         async with connected(server) as (reader, writer):
             writer.write(ask)
             size = len((await answer(reader)).body)

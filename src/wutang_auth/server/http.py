@@ -10,7 +10,6 @@ from wutang_auth.api import envelope
 
 _MAX_HEAD = 32 * 1024
 _MAX_REQUEST = 1024 * 1024
-_REQUEST_SECONDS = 15.0
 
 
 class Protocol(HttpToolsProtocol):
@@ -30,14 +29,14 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.waiting_since = time.monotonic()
 
-    def is_overdue(self, now: float) -> bool:
-        """Whether a request has been coming for too long, or its client has read nothing for too long."""
-        if self.waiting_since is not None and now - self.waiting_since > _REQUEST_SECONDS:
+    def is_overdue(self, now: float, limit: float) -> bool:
+        """Whether a request has been coming, or its client has read nothing, for more than so many seconds."""
+        if self.waiting_since is not None and now - self.waiting_since > limit:
             return True
         unread = self.transport.get_write_buffer_size() if self.flow.write_paused else 0
         if unread == 0 or unread != self._unread:
             self._unread, self._unread_since = unread, now
-        return now - self._unread_since > _REQUEST_SECONDS
+        return now - self._unread_since > limit
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
         if self.waiting_since is None:

@@ -87,9 +87,11 @@ class Server(uvicorn.Server):
         parent = multiprocessing.parent_process()
         if parent is not None and os.getppid() != parent.pid:
             self.should_exit = True  # a worker does not outlive a killed supervisor
-        if counter % 10 == 0:
+        app = self._app()
+        if counter % 10 == 0 and app is not None:
+            limit = app.state.settings.receive_timeout
             for connection in list(self.server_state.connections):
-                if isinstance(connection, Protocol) and connection.is_overdue(now):
+                if isinstance(connection, Protocol) and connection.is_overdue(now, limit):
                     connection.transport.abort()
         return await super().on_tick(counter)
 

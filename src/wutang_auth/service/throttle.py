@@ -58,7 +58,7 @@ class Throttle:
         Raises:
             TooManyAttempts: it has to wait; the password must not be looked at.
         """
-        keys = _keys(email, ip)
+        keys = attempt_keys(email, ip)
         admission = await self._attempts.admit(keys, self._policy, nonce=secrets.randbits(62) + 1)
         if not admission.admitted:
             raise TooManyAttempts(max(1, math.ceil(admission.wait)))
@@ -77,7 +77,8 @@ class Throttle:
         return await self._attempts.prune(_MEMORY, batch)
 
 
-def _keys(email: str, ip: str | None) -> AttemptKeys:
+def attempt_keys(email: str, ip: str | None) -> AttemptKeys:
+    """What an attempt on this account from this address is counted for."""
     account = canonical_email(email)
     address = _network(ip)
     return AttemptKeys(

@@ -100,6 +100,9 @@ class HttpSettings(SettingsGroup):
         le=3600,
         description="a connection without a request is closed after so long; longer than the gateway's own",
     )
+    receive_timeout: float = Field(
+        15.0, gt=0, le=300, description="how long a request may take to arrive, and a client to read its answer"
+    )
     drain_seconds: float = Field(
         1.0, ge=0, le=60, description="after SIGTERM `/readyz` says 503 for so long before connections close"
     )

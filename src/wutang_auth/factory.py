@@ -63,6 +63,7 @@ async def open_services(
             throttle=throttle,
             session_ttl=settings.refresh_ttl,
             refresh_grace=settings.refresh_grace,
+            sessions_per_user=settings.sessions_per_user,
             refresh_with_access_token=settings.refresh_with_access_token,
         ),
         users=UserService(users=users, sessions=sessions, passwords=passwords, rules=rules),

@@ -35,8 +35,8 @@ class User(SQLModel, table=True):
 class Session(SQLModel, table=True):
     """A login that has not ended. The row is the truth: no row, no access.
 
-    A refresh changes only `generation` and `rotated_at`, which no index holds, and pages keep room for the new
-    version, so that it is a heap-only update. The key begins with the user, as distributed engines like it.
+    A refresh changes only `generation`, `rotated_at` and `confirmed_at`, which no index holds, and pages keep room for
+    the new version, so that it is a heap-only update. The key begins with the user, as distributed engines like it.
     """
 
     __tablename__ = "sessions"
@@ -57,6 +57,8 @@ class Session(SQLModel, table=True):
     generation: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
     rotated_at: datetime = Field(sa_column=_timestamp())
     """When the present generation started."""
+    confirmed_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True), nullable=True, server_default=NOW))
+    """When a token of the present generation was used first; that of a login counts as used."""
     created_at: datetime = Field(sa_column=_timestamp())
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     ip: str | None = Field(sa_column=Column(Text, nullable=True))

@@ -126,7 +126,8 @@ async def let_time_pass(target: Target, seconds: float, *, user_id: int | None =
     await query(
         target,
         "UPDATE sessions SET created_at = created_at - $1::interval, rotated_at = rotated_at - $1::interval,"
-        " expires_at = expires_at - $1::interval WHERE user_id = coalesce($2, user_id)",
+        " confirmed_at = confirmed_at - $1::interval, expires_at = expires_at - $1::interval"
+        " WHERE user_id = coalesce($2, user_id)",
         age,
         user_id,
     )

@@ -16,7 +16,7 @@ _BATCH = 1000
 
 @app.command("list")
 def list_(email: Email, *, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
-    """List a user's live sessions, oldest first."""
+    """List a user's live sessions, newest first."""
     address = parsed_email(email)
 
     async def work(service: UserService) -> list[SessionRecord]:

@@ -13,8 +13,8 @@ from wutang_auth.errors import DatabaseUnavailable
 _UNAVAILABLE = ("08", "25006", "28", "3D", "40", "53", "55", "57", "58", "XX", "0A000", "42P01", "42703")
 
 # Those of them that blame one statement or a want of connections, not the connection they came on: deadlock, resources,
-# object state, a missing table or column.
-_LEAVES_USABLE = ("40", "53", "55", "42")
+# object state, a missing table or column, a statement that was cancelled (by `statement_timeout`).
+_LEAVES_USABLE = ("40", "53", "55", "42", "57014")
 
 
 def leaves_usable(error: BaseException) -> bool:

@@ -8,7 +8,13 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 import asyncpg
 
+# A server looks for the end of the connection while a statement waits, so that what was cut off waits on for a second
+# at most: what waits for a lock never happens. What waits for the synchronous standby stays, as it must.
+_SERVER_SETTINGS = {"application_name": "wutang-auth", "client_connection_check_interval": "1000"}  # ms; PostgreSQL 14
+
 _ALWAYS_KNOWN = {"application_name"}
+# A pooler, in PgBouncer's way; PostgreSQL 13; a platform where the server cannot look for the end of a connection.
+_REFUSALS = (asyncpg.ProtocolViolationError, asyncpg.UndefinedObjectError, asyncpg.InvalidParameterValueError)
 _HEAD_START = 0.25  # seconds that a host has before the next one is tried as well (RFC 8305 section 5)
 
 
@@ -18,7 +24,7 @@ class Hosts:
     def __init__(self, url: str, *, statement_cache_size: int, server_settings: Mapping[str, str]) -> None:
         self.urls = of_each_host(url)
         self._statement_cache_size = statement_cache_size
-        self._server_settings = dict(server_settings)
+        self._server_settings = {**_SERVER_SETTINGS, **server_settings}
 
     async def connect(self) -> "asyncpg.Connection[Any]":
         """The first host's connection that can write; each host is tried a little after the one before it."""
@@ -55,11 +61,13 @@ class Hosts:
                 statement_cache_size=self._statement_cache_size,
                 server_settings=settings,
             )
-        except asyncpg.ProtocolViolationError:
-            if settings.keys() <= _ALWAYS_KNOWN:
+        except _REFUSALS as refusal:
+            optional = settings.keys() - _ALWAYS_KNOWN
+            if not optional:
                 raise
-            # a PgBouncer refuses what it does not know; these settings are there for speed, and it works without them
-            self._server_settings = {name: value for name, value in settings.items() if name in _ALWAYS_KNOWN}
+            # it works without them; a server names the one that it refuses
+            refused = {name for name in optional if name in str(refusal)} or optional
+            self._server_settings = {name: value for name, value in settings.items() if name not in refused}
             return await self._connect_to(url)
 
 

@@ -86,7 +86,7 @@ class Database:
         self._hosts = Hosts(
             url,
             statement_cache_size=100 if prepare else 0,
-            server_settings={"application_name": "wutang-auth", **server_settings},
+            server_settings=server_settings,
         )
         self._size = size
         self._connect_timeout = connect_timeout

@@ -13,6 +13,8 @@ class SessionState:
     """A session as it is now, by the database's clock."""
 
     generation: int
+    is_confirmed: bool
+    """Whether one of its tokens was used."""
     in_grace: bool
     """Whether the generation before this one is still honoured."""
     has_expired: bool
@@ -64,8 +66,13 @@ _MAY_STEP = "sessions.generation = $given AND sessions.expires_at > clock.t AND 
 
 
 def _in_grace(now: str) -> str:
-    """SQL: whether the generation before the present one is still honoured."""
-    return f"{now} - sessions.rotated_at < $grace AS in_grace"
+    """SQL: whether the generation before the present one is still honoured.
+
+    A row that an earlier release stepped has an older `confirmed_at` than `rotated_at`: it counts as confirmed then.
+    """
+    return f"""(
+        sessions.confirmed_at IS NULL OR {now} - greatest(sessions.confirmed_at, sessions.rotated_at) < $grace
+    ) AS in_grace"""
 
 
 class SessionRepository:
@@ -78,14 +85,30 @@ class SessionRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    # SECURITY: only if the password just verified is still the user's, and the row is held against a change meanwhile
+    # SECURITY: only if the password just verified is still the user's, and the row is held against a change meanwhile.
+    # Against other logins of the user too: while commits are held up, one waits for its commit and the others for it,
+    # and PostgreSQL ends those whose service has given up. The rows beyond the limit go whatever their number, so that
+    # what two logins at the same time leave, the next one ends.
     CREATE = Statement("""
-        INSERT INTO sessions AS started (user_id, id, expires_at, ip, user_agent)
-        SELECT users.id, $session_id, now() + $ttl::interval, $ip, $user_agent
-        FROM users
-        WHERE users.id = $user_id AND users.password_hash = $verified_hash AND users.disabled_at IS NULL
-        FOR SHARE
-        RETURNING started.id
+        WITH holder AS MATERIALIZED (
+            SELECT id, now() AS t
+            FROM users
+            WHERE id = $user_id AND password_hash = $verified_hash AND disabled_at IS NULL
+            FOR NO KEY UPDATE
+        ), started AS (
+            INSERT INTO sessions AS begun (user_id, id, expires_at, ip, user_agent)
+            SELECT holder.id, $session_id, holder.t + $ttl::interval, $ip, $user_agent
+            FROM holder
+            RETURNING begun.id
+        ), surplus AS (
+            DELETE FROM sessions AS oldest
+            USING holder
+            WHERE oldest.user_id = holder.id AND oldest.id IN (
+                SELECT id FROM sessions WHERE user_id = $user_id ORDER BY created_at DESC, id DESC OFFSET $limit - 1
+            )
+            RETURNING oldest.id, oldest.expires_at > holder.t AS was_live
+        )
+        SELECT id, true AS was_live FROM started UNION ALL SELECT id, was_live FROM surplus
     """)
 
     async def create(
@@ -94,34 +117,52 @@ class SessionRepository:
         user_id: int,
         session_id: UUID,
         ttl: timedelta,
+        limit: int,
         verified_hash: str,
         ip: str | None,
         user_agent: str | None,
-    ) -> bool:
-        """Start a session that lives for `ttl`, unless the password changed or the user was disabled meanwhile."""
-        row = await self._database.fetchrow(
-            self.CREATE, user_id=user_id, session_id=session_id, ttl=ttl, verified_hash=verified_hash,
+    ) -> list[EndedSession] | None:
+        """Start a session that lives for `ttl`, and end the oldest ones beyond `limit`, which are returned.
+
+        None, and nothing happens, if the password changed or the user was disabled meanwhile.
+        """
+        rows = await self._database.fetch(
+            self.CREATE, user_id=user_id, session_id=session_id, ttl=ttl, limit=limit, verified_hash=verified_hash,
             ip=ip, user_agent=user_agent,
         )  # fmt: skip
-        return row is not None
+        return [_ended_session(row) for row in rows if row["id"] != session_id] if rows else None
 
     READ = Statement(f"""
         SELECT {USER_COLUMNS},
-            sessions.generation, {_in_grace("now()")}, sessions.expires_at <= now() AS has_expired
+            sessions.generation, sessions.confirmed_at IS NOT NULL AS is_confirmed, {_in_grace("now()")},
+            sessions.expires_at <= now() AS has_expired
         FROM sessions JOIN users ON users.id = sessions.user_id
         WHERE sessions.user_id = $user_id AND sessions.id = $session_id
     """)
 
     async def read(self, user_id: int, session_id: UUID, *, grace: timedelta) -> tuple[SessionState, UserRecord] | None:
-        """A session and its user, in one query; `grace` is how long after a refresh the old tokens are honoured."""
+        """A session and its user, in one query; `grace` is how long old tokens count after the first use of new ones."""
         row = await self._database.fetchrow(self.READ, user_id=user_id, session_id=session_id, grace=grace)
         return None if row is None else (_session_state(row), _user(row))
 
+    CONFIRM = Statement("""
+        UPDATE sessions
+        SET confirmed_at = now()
+        WHERE user_id = $user_id AND id = $session_id AND generation = $generation AND confirmed_at IS NULL
+        RETURNING id
+    """)
+
+    async def confirm(self, user_id: int, session_id: UUID, generation: int) -> None:
+        """Note that the generation was used, unless that is known or it is the present one no more."""
+        await self._database.fetch(self.CONFIRM, user_id=user_id, session_id=session_id, generation=generation)
+
+    # the new generation is not confirmed; that the given one was in use needs no mark, since its parent is too old now
     ROTATE = Statement(f"""
         WITH clock AS MATERIALIZED (SELECT now() AS t)
         UPDATE sessions
         SET generation = CASE WHEN {_MAY_STEP} THEN sessions.generation + 1 ELSE sessions.generation END,
-            rotated_at = CASE WHEN {_MAY_STEP} THEN clock.t ELSE sessions.rotated_at END
+            rotated_at = CASE WHEN {_MAY_STEP} THEN clock.t ELSE sessions.rotated_at END,
+            confirmed_at = CASE WHEN {_MAY_STEP} THEN NULL ELSE sessions.confirmed_at END
         FROM users, clock
         WHERE sessions.user_id = $user_id AND sessions.id = $session_id AND users.id = sessions.user_id
         RETURNING sessions.generation, sessions.rotated_at = clock.t AS stepped, {_in_grace("clock.t")},
@@ -160,11 +201,11 @@ class SessionRepository:
         SELECT id, created_at, rotated_at, expires_at, ip, user_agent
         FROM sessions
         WHERE user_id = $user_id AND expires_at > now()
-        ORDER BY created_at, id
+        ORDER BY created_at DESC, id DESC
     """)
 
     async def list(self, user_id: int) -> list[SessionRecord]:
-        """The live sessions of a user, oldest first."""
+        """The live sessions of a user, newest first."""
         return [_session(row) for row in await self._database.fetch(self.LIST, user_id=user_id)]
 
     PRUNE = Statement("""

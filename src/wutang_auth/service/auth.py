@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -9,12 +10,14 @@ from uuid import UUID, uuid4
 from wutang_auth import audit
 from wutang_auth.context import request_context
 from wutang_auth.errors import (
+    DatabaseUnavailable,
     InvalidCredentials,
     NotFound,
     Overloaded,
     SessionEnded,
     TokenExpired,
     TooManyAttempts,
+    Unavailable,
     WrongCurrentPassword,
 )
 from wutang_auth.passwords.hashing import Verdict
@@ -59,6 +62,7 @@ class AuthService:
         throttle: Throttle,
         session_ttl: int,
         refresh_grace: int,
+        sessions_per_user: int,
         refresh_with_access_token: bool,
     ) -> None:
         self._users = users
@@ -69,6 +73,7 @@ class AuthService:
         self._throttle = throttle
         self._session_ttl = timedelta(seconds=session_ttl)
         self._refresh_grace = timedelta(seconds=refresh_grace)
+        self._sessions_per_user = sessions_per_user
         self._refreshable: tuple[Kind, ...] = ("refresh", "access") if refresh_with_access_token else ("refresh",)
 
     async def login(self, email: str, password: str) -> TokenPair:
@@ -80,22 +85,35 @@ class AuthService:
             Overloaded: too many passwords wait to be hashed.
         """
         attempt = await self._admit(email)
+        try:
+            return await self._begin_session(email, password, attempt)
+        except Unavailable:
+            await self._refund(attempt)
+            raise
+
+    async def _begin_session(self, email: str, password: str, attempt: Attempt) -> TokenPair:
         session_id = uuid4()
         context = request_context.get()
         # twice at most: another login may upgrade the stored hash between our look at it and the new session
         for _ in range(2):
-            credentials = await self._verified_credentials(email, password, attempt)
-            started = await self._sessions.create(
+            credentials = await self._verified_credentials(email, password)
+            ended = await self._sessions.create(
                 user_id=credentials.user_id,
                 session_id=session_id,
                 ttl=self._session_ttl,
+                limit=self._sessions_per_user,
                 verified_hash=credentials.password_hash,
                 ip=context.client_address,
                 user_agent=context.user_agent,
             )
-            if started:
+            if ended is not None:
                 await self._throttle.forgive(attempt)
                 audit.record("login", user_id=credentials.user_id, session_id=session_id)
+                for oldest in ended:
+                    if oldest.was_live:
+                        audit.record(
+                            "session_ended", user_id=credentials.user_id, session_id=oldest.id, reason="too many"
+                        )
                 return self._tokens.issue(
                     user_id=credentials.user_id,
                     session_id=session_id,
@@ -177,12 +195,15 @@ class AuthService:
             raise SessionEnded
         if session.has_expired:
             raise TokenExpired
-        if claims.generation != session.generation and not parent_in_grace(claims.generation, session):
+        if claims.generation == session.generation:
+            if not session.is_confirmed:
+                await self._sessions.confirm(claims.user_id, claims.session_id, claims.generation)
+        elif not parent_in_grace(claims.generation, session):
             raise SessionEnded
         return Caller(user, claims.session_id)
 
     async def list_sessions(self, caller: Caller) -> list[SessionRecord]:
-        """The caller's live sessions, oldest first."""
+        """The caller's live sessions, newest first."""
         return await self._sessions.list(caller.user.id)
 
     async def end_session(self, caller: Caller, session_id: UUID) -> None:
@@ -212,8 +233,12 @@ class AuthService:
         attempt = await self._admit(user.email)
         # twice at most: a login may upgrade the stored hash between our look at it and the new one
         for _ in range(2):
-            credentials = await self._users.credentials(user.id)
-            verdict = await self._compare(current_password, credentials, attempt)
+            try:
+                credentials = await self._users.credentials(user.id)
+                verdict = await self._compare(current_password, credentials)
+            except Unavailable:
+                await self._refund(attempt)
+                raise
             if credentials is None or not verdict.matches:
                 audit.record("password_change_failed", user_id=user.id, reason="wrong current password")
                 raise WrongCurrentPassword
@@ -246,9 +271,14 @@ class AuthService:
             await asyncio.sleep(random.uniform(*_REFUSAL_SECONDS))  # noqa: S311 -- no secret
             raise
 
-    async def _verified_credentials(self, email: str, password: str, attempt: Attempt) -> Credentials:
+    async def _refund(self, attempt: Attempt) -> None:
+        """Take back an attempt that ends in 503 without a wrong password, if the counters can be reached."""
+        with suppress(DatabaseUnavailable):
+            await self._throttle.refund(attempt)
+
+    async def _verified_credentials(self, email: str, password: str) -> Credentials:
         credentials = await self._users.find_credentials(email)
-        verdict = await self._compare(password, credentials, attempt)
+        verdict = await self._compare(password, credentials)
         if credentials is None or not verdict.matches or credentials.is_disabled:
             reason = "unknown e-mail" if credentials is None else "disabled" if verdict.matches else "wrong password"
             audit.record("login_failed", user_id=credentials.user_id if credentials else None, reason=reason)
@@ -261,11 +291,7 @@ class AuthService:
         )
         return replace(credentials, password_hash=verdict.upgraded_hash) if upgraded else credentials
 
-    async def _compare(self, password: str, credentials: Credentials | None, attempt: Attempt) -> Verdict:
+    async def _compare(self, password: str, credentials: Credentials | None) -> Verdict:
         stored_hash = None if credentials is None else credentials.password_hash
         may_upgrade = credentials is not None and not credentials.is_disabled
-        try:
-            return await self._passwords.verify(password, stored_hash, may_upgrade=may_upgrade)
-        except Overloaded:
-            await self._throttle.refund(attempt)  # not looked at is not failed
-            raise
+        return await self._passwords.verify(password, stored_hash, may_upgrade=may_upgrade)

@@ -17,8 +17,16 @@ def outcome(given: int, found: Rotation | None) -> Outcome:
     | no session, a disabled user, or one of a lower generation    | `ended`    | 401                                  |
     | a session past its lifetime                                  | `expired`  | 401 that says so                     |
     | the step was made: the given one is the parent now           | `advanced` | a pair of the new generation         |
-    | the given one is the parent, and its grace lasts             | `replayed` | the same: the first answer was lost  |
+    | the given one is the parent, and the new one is not in use   | `replayed` | the same: the first answer was lost  |
+    | the given one is the parent, and its grace lasts             | `replayed` | the same: asked at the same time     |
     | anything else: the given one was used before                 | `reused`   | the session ends as stolen, then 401 |
+
+    A generation is confirmed by its first use: an authenticated request, a refresh or a logout with one of its tokens.
+    The grace of its parent lasts for REFRESH_GRACE from there. The step from a generation is a use of it, and the
+    generation before it is no parent any more.
+
+    SECURITY: thief and owner of one token cannot go on side by side. Whoever uses what the other's refresh brought ends
+    the time of the older token, and its next use ends the session, in whichever order they came.
     """
     if found is None or found.is_disabled or given > found.generation:
         return "ended"
@@ -32,5 +40,5 @@ def outcome(given: int, found: Rotation | None) -> Outcome:
 
 
 def parent_in_grace(given: int, found: SessionState | Rotation) -> bool:
-    """Whether `given` is the generation before the current one, and still honoured."""
+    """Whether `given` is the generation before the current one, and honoured: that one is unused, or lately used."""
     return found.in_grace and given == found.generation - 1

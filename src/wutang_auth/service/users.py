@@ -161,7 +161,7 @@ class UserService:
         audit.record("user_deleted", user_id=user_id, actor_id=_id(actor))
 
     async def sessions_of(self, user_id: int) -> list[SessionRecord]:
-        """The live sessions of a user, oldest first."""
+        """The live sessions of a user, newest first."""
         return await self._sessions.list(user_id)
 
     async def revoke_sessions(self, user_id: int) -> int:

@@ -45,10 +45,13 @@ class TokenSettings(SettingsGroup):
     access_ttl: int = Field(3600, ge=1, le=86_400, description="lifetime of an access token")
     refresh_ttl: int = Field(1_209_600, ge=1, le=31_536_000, description="lifetime of a session from its login")
     refresh_grace: int = Field(
-        10, ge=0, le=300, description="how long a refresh token that was just used is answered again, for lost answers"
+        10, ge=0, le=300, description="how long the old tokens count after the first use of those from a refresh"
     )
     refresh_with_access_token: bool = Field(
         default=True, description="accept the access token at refresh, for clients that hold one token only"
+    )
+    sessions_per_user: int = Field(
+        100, ge=1, le=10_000, description="sessions of a user, at most; one more login ends the oldest"
     )
     clock_skew: int = Field(5, ge=0, le=60, description="how far in the future a token's `iat` and `nbf` may lie")
 

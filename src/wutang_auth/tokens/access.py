@@ -25,6 +25,7 @@ _KIND: dict[str, Kind] = {typ: kind for kind, typ in _TYP.items()}
 
 _COMPACT = re.compile(r"([A-Za-z0-9_-]{2,512})\.([A-Za-z0-9_-]{2,8192})\.([A-Za-z0-9_-]{2,1024})")
 _SIGNATURE_SIZE = {"ES256": 64, "HS256": 32}  # RS256: the key's own
+_BACKDATED_SECONDS = 5
 _MAX_GENERATION = 2**31 - 1
 _MAX_TIME = 2**53
 _CACHED_TOKENS = 4096  # twice: see _Verified
@@ -148,7 +149,8 @@ class Tokens:
         access_ttl = min(self._access_ttl, refresh_ttl)
         jti = secrets.token_hex(32)
         common = {"iss": self._issuer, "sub": str(user_id), "sid": str(session_id), "gen": generation}
-        times = {"iat": now, "nbf": now}
+        # other machines' clocks lie behind ours, and not all who verify allow for that
+        times = {"iat": now - _BACKDATED_SECONDS, "nbf": now - _BACKDATED_SECONDS}
         access = {
             **common, **times, "aud": self._audience["access"], "client_id": self._client_id,
             "exp": now + access_ttl, "jti": jti[:32], "scope": " ".join(scopes),

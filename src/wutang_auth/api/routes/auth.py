@@ -66,8 +66,8 @@ async def refresh(request: Request, service: AuthServiceDep, token: Token) -> Re
     刷新token
 
     Takes the refresh token; or the access token, valid or expired, for clients that keep one token only (a setting
-    forbids that). The same token once more within ten seconds is answered with another pair, in case an answer got
-    lost; later, it ends the session.
+    forbids that). The same token once more is answered with another pair, in case an answer got lost, until ten seconds
+    after the first use of the new tokens; later, it ends the session.
     """
     pair = await service.refresh(token)
     return ok(request, token_pair_body(pair))
@@ -115,7 +115,7 @@ async def me(request: Request, caller: CurrentCaller) -> Response:
     "/sessions",
     operation_id="list_sessions",
     response_model=SessionListEnvelope,
-    response_description="The sessions, oldest first.",
+    response_description="The sessions, newest first.",
 )
 async def list_sessions(request: Request, service: AuthServiceDep, caller: CurrentCaller) -> Response:
     """List the caller's live sessions.

@@ -26,7 +26,7 @@ EXPIRED = replace(IN_GRACE, lifetime=0.0)
         (5, EXPIRED, "expired"),
         (4, replace(AFTER_GRACE, lifetime=-1.0), "expired"),
         (4, STEPPED, "advanced"),
-        (4, replace(STEPPED, in_grace=False), "advanced"),  # a grace of no seconds
+        (4, replace(STEPPED, in_grace=False), "advanced"),
         (4, IN_GRACE, "replayed"),
         (4, AFTER_GRACE, "reused"),
         (3, IN_GRACE, "reused"),

@@ -141,7 +141,7 @@ class SessionRepository:
     """)
 
     async def read(self, user_id: int, session_id: UUID, *, grace: timedelta) -> tuple[SessionState, UserRecord] | None:
-        """A session and its user, in one query; `grace` is how long old tokens count after the first use of new ones."""
+        """A session and its user, in one query; `grace`: how long old tokens count after the first use of new ones."""
         row = await self._database.fetchrow(self.READ, user_id=user_id, session_id=session_id, grace=grace)
         return None if row is None else (_session_state(row), _user(row))
 

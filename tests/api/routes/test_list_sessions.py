@@ -9,7 +9,7 @@ from support.tokens import bearer
 from support.users import PASSWORD, add_and_log_in, add_user, log_in, token_pair
 
 
-async def test_sessions_are_listed_oldest_first(service: Instance) -> None:
+async def test_sessions_are_listed_newest_first(service: Instance) -> None:
     await add_user(service.settings)
     credentials = {"email": "ada@wutang.example", "password": PASSWORD}
     logins = []
@@ -20,9 +20,9 @@ async def test_sessions_are_listed_oldest_first(service: Instance) -> None:
     response = await service.client.get("/api/auth/sessions", headers=logins[1].headers)
     sessions = success(response)
     assert response.headers["cache-control"] == "no-store"
-    assert [session["id"] for session in sessions] == [str(login.session_id) for login in logins]
+    assert [session["id"] for session in sessions] == [str(login.session_id) for login in logins[::-1]]
     assert [session["current"] for session in sessions] == [False, True, False]
-    assert [session["user_agent"] for session in sessions] == ["Firefox", "shop-app/2 (iOS)", "\ufffd]0;own\ufffd"]
+    assert [session["user_agent"] for session in sessions] == ["\ufffd]0;own\ufffd", "shop-app/2 (iOS)", "Firefox"]
     assert {session["ip"] for session in sessions} == {"127.0.0.1"}
     for session in sessions:
         assert set(session) == {"id", "created_at", "refreshed_at", "expires_at", "ip", "user_agent", "current"}

@@ -168,11 +168,12 @@ async def test_access_token_says_what_rfc_9068_wants(service: Instance) -> None:
         "sub": str(login.user_id),
         "client_id": "wutang",
         "nbf": iat,
-        "exp": iat + 3600,
+        "exp": iat + 5 + 3600,
         "gen": 0,
         "scope": "users:read orders:write",
     }
-    assert before <= iat <= time.time()
+    # back-dated, since other machines' clocks lie behind
+    assert before <= iat + 5 <= time.time()
     assert str(UUID(sid)) == sid
     assert len(jti) >= 16
 
@@ -184,7 +185,7 @@ async def test_refresh_token_is_for_the_issuer_alone(service: Instance) -> None:
     header, claims = decode_segment(head), decode_segment(body)
     assert header["typ"] == "rt+jwt"
     assert (claims["iss"], claims["aud"]) == ("wutang-auth", "wutang-auth")
-    assert claims["exp"] == claims["iat"] + 14 * 24 * 3600
+    assert claims["exp"] == claims["iat"] + 5 + 14 * 24 * 3600
     assert claims["jti"] != access["jti"]
     assert {name: claims[name] for name in ("sub", "sid", "gen", "iat")} == {
         name: access[name] for name in ("sub", "sid", "gen", "iat")
@@ -206,8 +207,8 @@ async def test_settings_shape_the_tokens(start: Start) -> None:
     access, refresh = (claims_of(data[name]) for name in ("access_token", "refresh_token"))
     assert (access["iss"], access["aud"], access["client_id"]) == ("https://id.wutang.example", "shop", "web")
     assert (refresh["iss"], refresh["aud"]) == ("https://id.wutang.example", "https://id.wutang.example")
-    assert (data["expires_in"], access["exp"] - access["iat"]) == (60, 60)
-    assert (data["refresh_expires_in"], refresh["exp"] - refresh["iat"]) == (120, 120)
+    assert (data["expires_in"], access["exp"] - access["iat"]) == (60, 65)
+    assert (data["refresh_expires_in"], refresh["exp"] - refresh["iat"]) == (120, 125)
 
 
 async def test_access_token_does_not_outlive_its_session(start: Start) -> None:

@@ -87,16 +87,18 @@ def _shows_the_end(operation: Operation) -> bool:
 
 
 def _stale_but_accepted(session: list[Operation], grace: float) -> Iterator[str]:
-    """A generation is over when the next but one has begun, or the grace after the next one's beginning."""
-    steps = [operation for operation in session if operation.issued is not None and operation.kind == "refresh"]
-    for operation in session:
-        if operation.outcome != "ok" or operation.kind not in ("me", "refresh"):
-            continue
-        for step in steps:
-            ahead = (step.issued or 0) - operation.generation
+    """A generation is over when the next but one has begun, or the grace after the next one's first use."""
+    served = [operation for operation in session if operation.outcome == "ok" and operation.kind in ("me", "refresh")]
+    for operation in served:
+        for other in served:
             # an issued generation began before its answer, whether this request made the step or repeated it
-            over_since = step.ended if ahead >= 2 else step.ended + grace
-            if ahead >= 1 and operation.begun > over_since:
+            if (other.issued or 0) >= operation.generation + 2 or other.generation >= operation.generation + 2:
+                over_since = other.ended
+            elif other.generation == operation.generation + 1:
+                over_since = other.ended + grace
+            else:
+                continue
+            if operation.begun > over_since:
                 yield f"{_named(operation)} succeeded {operation.begun - over_since:.3f} s after its end"
                 break
 
@@ -116,24 +118,21 @@ def _lost(session: list[Operation], grace: float) -> Iterator[str]:
         earlier = [other for other in session if other is not operation and other.begun < operation.ended]
         if any(other.kind == "logout" for other in earlier) or _theft_is_possible(earlier, grace):
             continue
-        refreshes = [other for other in earlier if other.kind == "refresh"]
-        may_be_over = any(
-            other.generation > operation.generation
-            or (other.generation == operation.generation and operation.ended > other.begun + grace)
-            for other in refreshes
-        )
-        if not may_be_over or operation.kind == "logout":
+        if operation.kind == "logout" or not _may_be_over(operation, earlier, grace):
             yield f"{_named(operation)} was refused, though nothing ended the session"
 
 
 def _theft_is_possible(earlier: list[Operation], grace: float) -> bool:
     """Whether some refresh may have come too late for its generation, which ends the session."""
-    refreshes = [operation for operation in earlier if operation.kind == "refresh"]
+    return any(_may_be_over(late, earlier, grace) for late in earlier if late.kind == "refresh")
+
+
+def _may_be_over(operation: Operation, others: list[Operation], grace: float) -> bool:
+    """Whether a later generation may have been in use for so long that this operation's is over."""
     return any(
-        other.generation > late.generation or (other.generation == late.generation and late.ended > other.begun + grace)
-        for late in refreshes
-        for other in refreshes
-        if other is not late and other.begun < late.ended
+        other.generation > operation.generation and (other.kind == "refresh" or operation.ended > other.begun + grace)
+        for other in others
+        if other.begun < operation.ended
     )
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from support.database import let_time_pass, stored_hash
+from support.database import expire_sessions, let_time_pass, stored_hash
 from support.http import assert_refused, success
-from support.services import Instance, serving
+from support.services import Instance, Start, serving
 from support.tokens import bearer
 from support.users import NEW_PASSWORD, PASSWORD, add_and_log_in, add_user, log_in, token_pair
 from wutang_auth.audit import record
@@ -102,6 +102,21 @@ async def test_every_event_of_a_user_s_life_is_one_line(service: Instance) -> No
         assert line["time"].endswith("Z")
         assert line.get("actor_id") == (root.user_id if line["event"].startswith("user_") else None)
     assert len({line["request_id"] for line in lines}) == len(lines)
+
+
+async def test_session_that_a_login_pushes_out_is_told_of_while_it_is_live(start: Start) -> None:
+    service = await start(sessions_per_user=2)
+    first = await add_and_log_in(service)
+    second = await log_in(service.client)
+    with written(JsonFormatter()) as output:
+        third = await log_in(service.client)
+        await expire_sessions(service.settings, second.session_id)
+        await log_in(service.client)
+    ended = [line for line in trail(output) if line["event"] == "session_ended"]
+    assert [(line["user_id"], line["session_id"], line["reason"]) for line in ended] == [
+        (first.user_id, str(first.session_id), "too many")
+    ]
+    success(await service.client.get("/api/auth/me", headers=third.headers))
 
 
 async def test_no_secret_is_ever_logged(service: Instance) -> None:

@@ -111,8 +111,28 @@ async def test_connections_that_the_server_has_left_are_shared(stage: SetStage) 
     await database.close()
 
 
-async def test_pooler_that_refuses_settings_is_connected_without_them(stage: SetStage) -> None:
-    """As PgBouncer does, with the same answer."""
+@pytest.mark.parametrize(
+    ("refusal", "name", "refusals"),
+    [
+        # PgBouncer names what it refuses; another pooler may not
+        (b"C08P01\0Munsupported startup parameter: synchronous_commit", b"synchronous_commit", 1),
+        (b"C08P01\0Mno such thing here", b"client_connection_check_interval", 1),
+        # PostgreSQL 13; a platform that cannot look for the end of a connection
+        (
+            b'C42704\0Munrecognized configuration parameter "client_connection_check_interval"',
+            b"client_connection_check_interval",
+            1,
+        ),
+        (
+            b'C22023\0Minvalid value for parameter "client_connection_check_interval": 1000',
+            b"client_connection_check_interval",
+            1,
+        ),
+    ],
+)
+async def test_server_that_refuses_settings_is_connected_without_them(
+    stage: SetStage, refusal: bytes, name: bytes, refusals: int
+) -> None:
     scene = await stage(instances=0)
     refused = 0
 
@@ -124,9 +144,9 @@ async def test_pooler_that_refuses_settings_is_connected_without_them(stage: Set
                 writer.write(b"N")  # no TLS
             size = await reader.readexactly(4)
             startup = size + await reader.readexactly(int.from_bytes(size) - 4)
-        if b"synchronous_commit" in startup:
+        if name in startup:
             refused += 1
-            fields = b"SFATAL\0C08P01\0Munsupported startup parameter: synchronous_commit\0\0"
+            fields = b"SFATAL\0" + refusal + b"\0\0"
             writer.write(b"E" + (len(fields) + 4).to_bytes(4) + fields)
             writer.close()
             return
@@ -146,9 +166,18 @@ async def test_pooler_that_refuses_settings_is_connected_without_them(stage: Set
         url = scene.primary.url().replace(f":{scene.primary.port}/", f":{port}/")
         database = Database(url, server_settings={"synchronous_commit": "off"})
         await database.fetch(ONE)
-        await asyncio.gather(*(database.fetch(ONE) for _ in range(4)))
-        assert refused > 0
+        assert refused == refusals
         refused = 0
+        await asyncio.gather(*(database.fetch(ONE) for _ in range(4)))
+        settings = Statement("SELECT current_setting($name) AS value, 1")
+        kept = [
+            (await database.fetch(settings, name=setting))[0]["value"]
+            for setting in ("synchronous_commit", "client_connection_check_interval")
+        ]
+        if b"no such" in refusal:
+            assert kept == ["on", "0"]
+        else:
+            assert kept == (["on", "1s"] if name == b"synchronous_commit" else ["off", "0"])
         database._generation += 1
         await database.fetch(ONE)
         assert refused == 0

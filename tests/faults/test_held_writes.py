@@ -1,9 +1,9 @@
-"""Faults that hold writes for longer than the grace: nobody who only asked again is taken for a thief, or for a guesser."""
+"""Faults that hold writes for longer than the grace: who only asks again is taken for no thief and for no guesser."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -20,6 +20,7 @@ OURS = "FROM pg_stat_activity WHERE application_name = 'wutang-auth'"
 CLIENTS = [f"client{number}@wutang.example" for number in range(14)]
 READERS = [f"reader{number}@wutang.example" for number in range(4)]
 
+Hold = Callable[[Server], AbstractAsyncContextManager[None]]
 Measured = Callable[[str, object], None]
 
 
@@ -87,7 +88,7 @@ class Client:
 @pytest.mark.long
 @HOLDS
 async def test_refresh_that_is_held_up_is_answered_afterwards(
-    stage: SetStage, hold: Callable[[Server], asyncpg.Pool], record_property: Measured
+    stage: SetStage, hold: Hold, record_property: Measured
 ) -> None:
     scene = await stage(direct=True)
     clients = [Client(scene, email) for email in EMAILS]
@@ -154,6 +155,27 @@ def _refused_refreshes_of_the_living(load: Load) -> list[str]:
     ]
 
 
+@dataclass
+class Crowd:
+    """How many connections the services have, watched for as long as it is asked."""
+
+    server: Server
+    most: int = 0
+    waiting: str = ""
+    """What those waited for when they were most."""
+
+    async def watch(self, until: float) -> None:
+        while time.monotonic() < until:
+            events = f"SELECT coalesce(wait_event, 'nothing') AS event, count(*) AS n {OURS} GROUP BY 1"
+            found = await self.server.fetchval(
+                f"SELECT array_agg(ROW(n, event)::text ORDER BY n DESC) FROM ({events}) AS events"
+            )
+            count = await self.server.fetchval(f"SELECT count(*) {OURS}")
+            if isinstance(count, int) and count > self.most:
+                self.most, self.waiting = count, str(found)
+            await asyncio.sleep(0.25)
+
+
 @pytest.mark.long
 async def test_clients_that_ask_again_leave_the_database_to_others(stage: SetStage, record_property: Measured) -> None:
     """14 of them, while commits are held for 30 s: they log in, refresh, and look who they are."""
@@ -166,51 +188,41 @@ async def test_clients_that_ask_again_leave_the_database_to_others(stage: SetSta
     clients = [Client(scene, email) for email in CLIENTS]
     readers = [Client(scene, email) for email in READERS]
     reading = [(reader, await reader.log_in()) for reader in readers]
-    pairs = [await client.log_in() for client in clients]
+    visiting = [(client, await client.log_in(), turn) for turn, client in enumerate(clients)]
     until = time.monotonic() + seconds
 
-    async def visit(client: Client, pair: dict[str, str], number: int) -> None:
-        for turn in range(number % 3, 1000):
-            if time.monotonic() > until:
-                return
-            if turn % 3 == 0:
-                pair = await client.log_in()
-            else:
-                pair = await client.refresh(pair)
+    async def visit(client: Client, pair: dict[str, str], turn: int) -> None:
+        while time.monotonic() < until:
+            turn += 1
+            pair = await client.log_in() if turn % 3 == 0 else await client.refresh(pair)
             await client.look(pair)
 
     async def read(reader: Client, pair: dict[str, str]) -> None:
+        reader.statuses.clear()
         while time.monotonic() < until:
             connection = Connection(scene.ports[0])
-            reader.statuses.append((await connection.call("GET", "/api/auth/me", token=pair["access_token"])).status)
+            answer = await connection.call("GET", "/api/auth/me", token=pair["access_token"])
+            reader.statuses.append(answer.status)
             connection.close()
             await asyncio.sleep(0.1)
 
-    most, waiting = 0, ""
+    crowd = Crowd(scene.primary)
     async with silent_standby(scene.primary):
-        for reader, _ in reading:
-            reader.statuses.clear()
-        tasks = [asyncio.create_task(visit(*visitor)) for visitor in zip(clients, pairs, range(14), strict=True)]
+        tasks = [asyncio.create_task(visit(*each)) for each in visiting]
         tasks += [asyncio.create_task(read(*each)) for each in reading]
-        while time.monotonic() < until:
-            count = await scene.primary.fetchval(f"SELECT count(*) {OURS}")
-            assert isinstance(count, int)
-            if count > most:
-                most = count
-                events = f"SELECT string_agg(event || ' ' || n, ', ') FROM (SELECT coalesce(wait_event, 'none'), count(*) {OURS} GROUP BY 1) AS found (event, n)"
-                waiting = str(await scene.primary.fetchval(events))
-            await asyncio.sleep(0.25)
+        await crowd.watch(until)
     await asyncio.gather(*tasks)
     statuses = [status for client in clients for status in client.statuses]
-    read_statuses = [status for reader in readers for status in reader.statuses]
+    reads = [status for reader in readers for status in reader.statuses]
+    limit = 2 * (pool_size + of_counters)
     record_property(
         "measured",
-        f"14 clients, commits held for {seconds} s: at most {most} connections ({waiting}) of"
-        f" {2 * (pool_size + of_counters)}; reads {len(read_statuses)}, failed {len(read_statuses) - read_statuses.count(200)};"
+        f"14 clients, commits held for {seconds} s: at most {crowd.most} connections of {limit}, {crowd.waiting};"
+        f" {len(reads)} reads of others, {len(reads) - reads.count(200)} failed;"
         f" {statuses.count(503)} × 503, {statuses.count(429)} × 429, {audited(scene, 'theft')} thefts",
     )
-    assert most < 2 * (pool_size + of_counters)
-    assert set(read_statuses) == {200}
+    assert crowd.most < limit
+    assert set(reads) == {200}
     assert set(statuses) == {200, 503}
     assert audited(scene, "theft") == 0
 

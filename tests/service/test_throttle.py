@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_network
@@ -7,13 +9,24 @@ from time import perf_counter
 import asyncpg
 from passlib.hash import bcrypt
 
-from support.database import attempts_of, end_waits, failures_of, let_time_pass, longest_wait, prolong_waits, query
-from support.http import assert_refused
+from support.database import (
+    attempts_of,
+    end_waits,
+    failures_of,
+    forget_attempts,
+    let_time_pass,
+    longest_wait,
+    prolong_waits,
+    query,
+    url_of,
+)
+from support.http import assert_refused, success
 from support.services import Instance, Start
-from support.users import PASSWORD, add_and_log_in, add_user, log_in
+from support.users import CREDENTIALS, NEW_PASSWORD, PASSWORD, add_and_log_in, add_user, log_in
 from wutang_auth.database import Database
 from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository.attempts import Admission, AttemptKeys, AttemptRepository, ThrottlePolicy
+from wutang_auth.settings import Settings
 
 
 async def test_a_burst_is_counted_exactly_and_hashed_only_as_far_as_free(service: Instance) -> None:
@@ -240,3 +253,33 @@ async def test_refusals_take_as_long_as_the_slowest_stored_hash() -> None:
         await passwords.pad_refusal(verdict)
         assert verdict.seconds + perf_counter() - started >= max(slow.seconds, slower.seconds)
     passwords.close()
+
+
+async def test_login_that_ends_in_503_is_no_wrong_password(start: Start) -> None:
+    service = await start(db_statement_timeout=0.2)
+    login = await add_and_log_in(service)
+    await forget_attempts(service.settings)
+    changes = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    async with locked(service.settings, "users"):  # before the password is looked at
+        for _ in range(3):
+            assert_refused(await service.client.post("/api/auth/login", json=CREDENTIALS), 503, 50001)
+    async with locked(service.settings, "sessions"):  # afterwards
+        for _ in range(12):
+            assert_refused(await service.client.post("/api/auth/login", json=CREDENTIALS), 503, 50001)
+        assert set(await failures_of(service.settings)) == {0}
+        wrong = CREDENTIALS | {"password": "wrong"}
+        assert_refused(await service.client.post("/api/auth/login", json=wrong), 401, 10003)
+    assert await failures_of(service.settings) == [1, 1]
+    await forget_attempts(service.settings)
+    success(await service.client.put("/api/auth/password", json=changes, headers=login.headers))
+    assert set(await failures_of(service.settings)) == {0}
+
+
+@asynccontextmanager
+async def locked(target: Settings, table: str) -> AsyncIterator[None]:
+    """Nobody can write to a table for as long as the block runs; of users, nobody can read either."""
+    connection = await asyncpg.connect(url_of(target))
+    async with connection.transaction():
+        await connection.execute(f"LOCK TABLE {table} IN {'ACCESS EXCLUSIVE' if table == 'users' else 'SHARE'} MODE")
+        yield
+    await connection.close()

@@ -14,11 +14,11 @@ from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import KeySet
 from passlib.hash import bcrypt
 
-from support.database import query, stored_hash
+from support.database import add_sessions, count_sessions, query, stored_hash
 from support.http import assert_refused, success
 from support.services import Instance, Start
 from support.tokens import bearer, claims_of, decode_segment, header_of
-from support.users import PASSWORD, add_and_log_in, add_user, log_in, token_pair
+from support.users import PASSWORD, add_and_log_in, add_user, log_in, me, token_pair
 from wutang_auth.passwords.workers import Passwords
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import Algorithm, KeyRing
@@ -291,3 +291,31 @@ async def test_parallel_logins_all_succeed(service: Instance) -> None:
     await add_user(service.settings)
     answers = await asyncio.gather(*(post_login(service, "ada@wutang.example") for _ in range(10)))
     assert len({success(answer)["access_token"] for answer in answers}) == 10
+
+
+async def test_one_session_more_than_a_user_may_have_ends_the_oldest(start: Start) -> None:
+    service = await start(sessions_per_user=3)
+    logins = [await add_and_log_in(service)]
+    other = await add_and_log_in(service, "bob@wutang.example")
+    logins += [await log_in(service.client) for _ in range(4)]
+    statuses = [(await me(service, login)).status_code for login in [*logins, other]]
+    assert statuses == [401, 401, 200, 200, 200, 200]
+    assert await count_sessions(service.settings) == 4
+
+
+async def test_limit_that_was_lowered_holds_from_the_next_login_on(service: Instance, start: Start) -> None:
+    login = await add_and_log_in(service)
+    await add_sessions(service.settings, login.user_id or 0, 30)
+    stricter = await start(sessions_per_user=2)
+    await log_in(stricter.client)
+    assert await count_sessions(service.settings) == 2
+
+
+async def test_logins_at_the_same_time_are_all_served(start: Start) -> None:
+    """They may leave some sessions more than there should be, until the next one."""
+    service = await start(sessions_per_user=3)
+    await add_user(service.settings)
+    logins = await asyncio.gather(*(log_in(service.client) for _ in range(12)))
+    assert len({login.session_id for login in logins}) == 12
+    await log_in(service.client)
+    assert await count_sessions(service.settings) == 3

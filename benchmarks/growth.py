@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +202,6 @@ def bloat(where: Stage, options: argparse.Namespace) -> dict[str, Any]:
 async def refresh_many(url: str, statements: dict[str, Any], refreshes: int) -> float:
     """The seconds that so many refreshes took: each a row of its own, some in one transaction."""
     sql, order = statements["refresh"]["sql"], statements["refresh"]["parameters"]
-    grace = timedelta(seconds=statements["grace"])
     connections = [await asyncpg.connect(url) for _ in range(WRITERS)]
     sessions = await connections[0].fetch("SELECT user_id, id, generation FROM sessions ORDER BY random()")
     begin = last_said = time.monotonic()
@@ -220,7 +219,6 @@ async def refresh_many(url: str, statements: dict[str, Any], refreshes: int) -> 
                         "user_id": session["user_id"],
                         "session_id": session["id"],
                         "given": session["generation"] + turn,
-                        "grace": grace,
                     }
                     rows.append([values[parameter] for parameter in order])
                 done += len(rows)

@@ -12,7 +12,6 @@ import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -46,12 +45,11 @@ class Query:
 
     def __init__(self, name: str) -> None:
         self.sql: str = statements[name]["sql"]
-        self._constants = {"grace": timedelta(seconds=statements["grace"])}
         self._in_order = itemgetter(*statements[name]["parameters"])
 
     async def fetchrow(self, given: dict[str, Any]) -> "asyncpg.Record":
         connection = idle.pop()  # never empty: there are as many as requests at once
-        row = await connection[self].fetchrow(*self._in_order(self._constants | given))
+        row = await connection[self].fetchrow(*self._in_order(given))
         idle.append(connection)
         return row
 

@@ -51,7 +51,7 @@ def seed(plan: Plan) -> None:
         plan.write("fresh", (pair(others[number % len(others)])[0] for number in range(plan.fresh_tokens)))
 
     in_database(plan, fill)
-    write_statements(plan, settings)
+    write_statements(plan)
 
 
 async def insert_sessions(connection: "asyncpg.Connection", users: int, sessions: int) -> None:
@@ -96,11 +96,10 @@ async def some_sessions(connection: "asyncpg.Connection", plan: Plan) -> "list[a
     return list(found)
 
 
-def write_statements(plan: Plan, settings: Settings) -> None:
+def write_statements(plan: Plan) -> None:
     """Hand the service's own SQL to the limit, which has to run the same."""
     statements = {"me": SessionRepository.READ, "refresh": SessionRepository.ROTATE}
     document = {name: {"sql": it.sql, "parameters": it.parameters} for name, it in statements.items()}
-    document["grace"] = settings.refresh_grace
     (plan.directory / "statements.json").write_text(json.dumps(document, indent=2))
 
 

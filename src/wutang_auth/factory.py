@@ -52,7 +52,7 @@ async def open_services(
     rules = PasswordRules(min_length=settings.password_min_length)
     tokens = Tokens(settings, ring)
     users = UserRepository(database)
-    sessions = SessionRepository(database)
+    sessions = SessionRepository(database, grouped_reads=settings.db_grouped_reads)
     services = Services(
         auth=AuthService(
             users=users,

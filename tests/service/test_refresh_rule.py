@@ -7,9 +7,10 @@ import pytest
 from wutang_auth.repository import Rotation
 from wutang_auth.service.refresh_rule import Outcome, outcome, parent_in_grace
 
-STEPPED = Rotation(generation=5, stepped=True, in_grace=True, is_disabled=False, scopes=[], lifetime=60.0)
-IN_GRACE = replace(STEPPED, stepped=False)
-AFTER_GRACE = replace(IN_GRACE, in_grace=False)
+STEPPED = Rotation(generation=5, stepped=True, confirmed_for=None, is_disabled=False, scopes=[], lifetime=60.0)
+UNUSED = replace(STEPPED, stepped=False)
+IN_GRACE = replace(UNUSED, confirmed_for=9.9)
+AFTER_GRACE = replace(IN_GRACE, confirmed_for=10.0)
 DISABLED = replace(IN_GRACE, is_disabled=True)
 EXPIRED = replace(IN_GRACE, lifetime=0.0)
 
@@ -26,9 +27,11 @@ EXPIRED = replace(IN_GRACE, lifetime=0.0)
         (5, EXPIRED, "expired"),
         (4, replace(AFTER_GRACE, lifetime=-1.0), "expired"),
         (4, STEPPED, "advanced"),
-        (4, replace(STEPPED, in_grace=False), "advanced"),
+        (4, replace(STEPPED, confirmed_for=60.0), "advanced"),
+        (4, UNUSED, "replayed"),
         (4, IN_GRACE, "replayed"),
         (4, AFTER_GRACE, "reused"),
+        (3, UNUSED, "reused"),
         (3, IN_GRACE, "reused"),
         (3, AFTER_GRACE, "reused"),
         (0, IN_GRACE, "reused"),
@@ -37,9 +40,9 @@ EXPIRED = replace(IN_GRACE, lifetime=0.0)
     ],
 )
 def test_outcome(given: int, found: Rotation | None, expected: Outcome) -> None:
-    assert outcome(given, found) == expected
+    assert outcome(given, found, grace=10) == expected
 
 
 def test_only_the_parent_is_in_grace_and_only_while_it_lasts() -> None:
-    assert [given for given in range(8) if parent_in_grace(given, IN_GRACE)] == [4]
-    assert not any(parent_in_grace(given, AFTER_GRACE) for given in range(8))
+    assert [given for given in range(8) if parent_in_grace(given, IN_GRACE, grace=10)] == [4]
+    assert not any(parent_in_grace(given, AFTER_GRACE, grace=10) for given in range(8))

@@ -24,27 +24,27 @@ class Row:
     is_over: bool = False
 
     @property
-    def in_grace(self) -> bool:
-        return self.confirmed_at is None or self.now - self.confirmed_at < GRACE
+    def confirmed_for(self) -> float | None:
+        return None if self.confirmed_at is None else float(self.now - self.confirmed_at)
 
     def refresh(self, given: int) -> Outcome:
         if self.is_over:
-            return outcome(given, None)
+            return outcome(given, None, grace=GRACE)
         stepped = given == self.generation
         if stepped:
             self.generation, self.confirmed_at = self.generation + 1, None
-        found = Rotation(self.generation, stepped, self.in_grace, is_disabled=False, scopes=[], lifetime=1.0)
-        result = outcome(given, found)
+        found = Rotation(self.generation, stepped, self.confirmed_for, is_disabled=False, scopes=[], lifetime=1.0)
+        result = outcome(given, found, grace=GRACE)
         self.is_over = result == "reused"
         return result
 
     def look(self, given: int) -> bool:
-        state = SessionState(self.generation, self.confirmed_at is not None, self.in_grace, has_expired=False)
+        state = SessionState(self.generation, self.confirmed_for, has_expired=False)
         if self.is_over:
             return False
-        if given == self.generation and not state.is_confirmed:
+        if given == self.generation and state.confirmed_for is None:
             self.confirmed_at = self.now
-        return given == self.generation or parent_in_grace(given, state)
+        return given == self.generation or parent_in_grace(given, state, grace=GRACE)
 
 
 @given(st.lists(st.tuples(ACTS, SECONDS, st.booleans())))

@@ -1,10 +1,12 @@
 """What is read and written in `sessions`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from wutang_auth.database import Database, Statement, reader
+from wutang_auth.database.grouped_reads import GroupedReads
 from wutang_auth.repository.users import USER_COLUMNS, UserRecord
 
 
@@ -13,10 +15,8 @@ class SessionState:
     """A session as it is now, by the database's clock."""
 
     generation: int
-    is_confirmed: bool
-    """Whether one of its tokens was used."""
-    in_grace: bool
-    """Whether the generation before this one is still honoured."""
+    confirmed_for: float | None
+    """Seconds since the first use of one of its tokens; None: there was none yet."""
     has_expired: bool
 
 
@@ -26,8 +26,8 @@ class Rotation:
 
     generation: int
     stepped: bool
-    in_grace: bool
-    """Whether the generation before this one is still honoured."""
+    confirmed_for: float | None
+    """Seconds since the first use of one of its tokens; None: there was none yet."""
     is_disabled: bool
     scopes: list[str]
     lifetime: float
@@ -55,6 +55,9 @@ class SessionRecord:
     user_agent: str | None
 
 
+FoundSession = tuple[SessionState, UserRecord]
+"""A session and its user."""
+
 _session_state = reader(SessionState)
 _user = reader(UserRecord)
 _rotation = reader(Rotation)
@@ -65,14 +68,13 @@ _session = reader(SessionRecord)
 _MAY_STEP = "sessions.generation = $given AND sessions.expires_at > clock.t AND users.disabled_at IS NULL"
 
 
-def _in_grace(now: str) -> str:
-    """SQL: whether the generation before the present one is still honoured.
+def _confirmed_for(now: str) -> str:
+    """SQL: the seconds since the present generation was used first.
 
     A row that an earlier release stepped has an older `confirmed_at` than `rotated_at`: it counts as confirmed then.
     """
-    return f"""(
-        sessions.confirmed_at IS NULL OR {now} - greatest(sessions.confirmed_at, sessions.rotated_at) < $grace
-    ) AS in_grace"""
+    since = "CASE WHEN sessions.confirmed_at IS NOT NULL THEN greatest(sessions.confirmed_at, sessions.rotated_at) END"
+    return f"extract(epoch FROM {now} - {since})::float8 AS confirmed_for"
 
 
 class SessionRepository:
@@ -82,8 +84,10 @@ class SessionRepository:
     refuse now() there, and want the expression materialized.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, grouped_reads: bool = False) -> None:
         self._database = database
+        grouped = GroupedReads(read_one=self._read_one, read_many=self._read_many)
+        self._read = grouped.read if grouped_reads else self._read_one
 
     # SECURITY: only if the password just verified is still the user's, and the row is held against a change meanwhile.
     # Against other logins of the user too: while commits are held up, one waits for its commit and the others for it,
@@ -132,18 +136,36 @@ class SessionRepository:
         )  # fmt: skip
         return [_ended_session(row) for row in rows if row["id"] != session_id] if rows else None
 
+    _STATE = f"""{USER_COLUMNS},
+        sessions.generation, {_confirmed_for("now()")}, sessions.expires_at <= now() AS has_expired"""
+
     READ = Statement(f"""
-        SELECT {USER_COLUMNS},
-            sessions.generation, sessions.confirmed_at IS NOT NULL AS is_confirmed, {_in_grace("now()")},
-            sessions.expires_at <= now() AS has_expired
+        SELECT {_STATE}
         FROM sessions JOIN users ON users.id = sessions.user_id
         WHERE sessions.user_id = $user_id AND sessions.id = $session_id
     """)
 
-    async def read(self, user_id: int, session_id: UUID, *, grace: timedelta) -> tuple[SessionState, UserRecord] | None:
-        """A session and its user, in one query; `grace`: how long old tokens count after the first use of new ones."""
-        row = await self._database.fetchrow(self.READ, user_id=user_id, session_id=session_id, grace=grace)
+    READ_MANY = Statement(f"""
+        SELECT asked.place, {_STATE}
+        FROM unnest($user_ids::bigint[], $session_ids::uuid[]) WITH ORDINALITY AS asked (user_id, id, place)
+        JOIN sessions ON sessions.user_id = asked.user_id AND sessions.id = asked.id
+        JOIN users ON users.id = sessions.user_id
+    """)
+
+    async def read(self, user_id: int, session_id: UUID) -> FoundSession | None:
+        """A session and its user as they are now, in one query, which those asked for meanwhile may share."""
+        return await self._read((user_id, session_id))
+
+    async def _read_one(self, key: tuple[int, UUID]) -> FoundSession | None:
+        user_id, session_id = key
+        row = await self._database.fetchrow(self.READ, user_id=user_id, session_id=session_id)
         return None if row is None else (_session_state(row), _user(row))
+
+    async def _read_many(self, keys: Sequence[tuple[int, UUID]]) -> Sequence[FoundSession | None]:
+        user_ids, session_ids = zip(*keys, strict=True)
+        rows = await self._database.fetch(self.READ_MANY, user_ids=user_ids, session_ids=session_ids)
+        found = {row["place"]: (_session_state(row), _user(row)) for row in rows}
+        return [found.get(place) for place in range(1, len(keys) + 1)]
 
     CONFIRM = Statement("""
         UPDATE sessions
@@ -165,16 +187,14 @@ class SessionRepository:
             confirmed_at = CASE WHEN {_MAY_STEP} THEN NULL ELSE sessions.confirmed_at END
         FROM users, clock
         WHERE sessions.user_id = $user_id AND sessions.id = $session_id AND users.id = sessions.user_id
-        RETURNING sessions.generation, sessions.rotated_at = clock.t AS stepped, {_in_grace("clock.t")},
+        RETURNING sessions.generation, sessions.rotated_at = clock.t AS stepped, {_confirmed_for("clock.t")},
             users.disabled_at IS NOT NULL AS is_disabled, users.scopes,
             extract(epoch FROM sessions.expires_at - clock.t)::float8 AS lifetime
     """)
 
-    async def rotate(self, user_id: int, session_id: UUID, generation: int, *, grace: timedelta) -> Rotation | None:
+    async def rotate(self, user_id: int, session_id: UUID, generation: int) -> Rotation | None:
         """One step from this generation to the next, if it is the current one; either way, what holds now."""
-        row = await self._database.fetchrow(
-            self.ROTATE, user_id=user_id, session_id=session_id, given=generation, grace=grace
-        )
+        row = await self._database.fetchrow(self.ROTATE, user_id=user_id, session_id=session_id, given=generation)
         return None if row is None else _rotation(row)
 
     END = Statement("""

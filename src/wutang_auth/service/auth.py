@@ -72,7 +72,7 @@ class AuthService:
         self._rules = rules
         self._throttle = throttle
         self._session_ttl = timedelta(seconds=session_ttl)
-        self._refresh_grace = timedelta(seconds=refresh_grace)
+        self._refresh_grace = refresh_grace
         self._sessions_per_user = sessions_per_user
         self._refreshable: tuple[Kind, ...] = ("refresh", "access") if refresh_with_access_token else ("refresh",)
 
@@ -134,8 +134,8 @@ class AuthService:
         """
         claims = self._tokens.verify(token, self._refreshable, expired_ok=("access",))
         user_id, session_id, given = claims.user_id, claims.session_id, claims.generation
-        rotation = await self._sessions.rotate(user_id, session_id, given, grace=self._refresh_grace)
-        match outcome(given, rotation), rotation:
+        rotation = await self._sessions.rotate(user_id, session_id, given)
+        match outcome(given, rotation, grace=self._refresh_grace), rotation:
             case (("advanced" | "replayed" as done), Rotation()):
                 audit.record(
                     "refresh" if done == "advanced" else "refresh_replayed", user_id=user_id, session_id=session_id
@@ -187,7 +187,7 @@ class AuthService:
             SessionEnded: logged out, refreshed since, or its user was disabled or deleted.
         """
         claims = self._tokens.verify(token)
-        found = await self._sessions.read(claims.user_id, claims.session_id, grace=self._refresh_grace)
+        found = await self._sessions.read(claims.user_id, claims.session_id)
         if found is None:
             raise SessionEnded
         session, user = found
@@ -196,9 +196,9 @@ class AuthService:
         if session.has_expired:
             raise TokenExpired
         if claims.generation == session.generation:
-            if not session.is_confirmed:
+            if session.confirmed_for is None:
                 await self._sessions.confirm(claims.user_id, claims.session_id, claims.generation)
-        elif not parent_in_grace(claims.generation, session):
+        elif not parent_in_grace(claims.generation, session, grace=self._refresh_grace):
             raise SessionEnded
         return Caller(user, claims.session_id)
 

@@ -7,7 +7,7 @@ from wutang_auth.repository import Rotation, SessionState
 Outcome = Literal["advanced", "replayed", "reused", "ended", "expired"]
 
 
-def outcome(given: int, found: Rotation | None) -> Outcome:
+def outcome(given: int, found: Rotation | None, *, grace: float) -> Outcome:
     """What a refresh with a token of the generation `given` did, by what was found after the step if there was one.
 
     The first row that fits decides:
@@ -23,7 +23,7 @@ def outcome(given: int, found: Rotation | None) -> Outcome:
 
     A generation is confirmed by its first use: an authenticated request, a refresh or a logout with one of its tokens.
     The grace of its parent lasts for REFRESH_GRACE from there. The step from a generation is a use of it, and the
-    generation before it is no parent any more.
+    generation before it is no parent any more. `grace` is in seconds.
 
     SECURITY: thief and owner of one token cannot go on side by side. Whoever uses what the other's refresh brought ends
     the time of the older token, and its next use ends the session, in whichever order they came.
@@ -34,11 +34,11 @@ def outcome(given: int, found: Rotation | None) -> Outcome:
         return "expired"
     if found.stepped and given == found.generation - 1:
         return "advanced"
-    if parent_in_grace(given, found):
+    if parent_in_grace(given, found, grace=grace):
         return "replayed"
     return "reused"
 
 
-def parent_in_grace(given: int, found: SessionState | Rotation) -> bool:
+def parent_in_grace(given: int, found: SessionState | Rotation, *, grace: float) -> bool:
     """Whether `given` is the generation before the current one, and honoured: that one is unused, or lately used."""
-    return found.in_grace and given == found.generation - 1
+    return given == found.generation - 1 and (found.confirmed_for is None or found.confirmed_for < grace)

@@ -27,6 +27,10 @@ class DatabaseSettings(SettingsGroup):
         default=True, description="off behind a PgBouncer before 1.21 in transaction mode"
     )
 
+    db_grouped_reads: bool = Field(
+        default=True, description="requests at the same time share the query that reads their sessions"
+    )
+
 
 class KeySettings(SettingsGroup):
     """Where the key ring is."""

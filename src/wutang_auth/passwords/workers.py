@@ -102,8 +102,13 @@ class Passwords:
         self._pending += 1
         loop = asyncio.get_running_loop()
         work = self._threads.submit(function, *args, **kwargs)
+
+        def free_slot(_: object) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody asks for a slot any more
+                loop.call_soon_threadsafe(self._leave)
+
         # the slot is free when the thread is, which a cancelled request does not stop
-        work.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
+        work.add_done_callback(free_slot)
         result = asyncio.wrap_future(work)
         if self._pending > self._workers:
             gone = request_context.get().client_gone

@@ -6,13 +6,16 @@ All `parse_…` functions raise ValueError, without the value, for what is no su
 import re
 import unicodedata
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from uuid import UUID
 
 # -- E-mail addresses -------------------------------------------------------------------------------------------------
 
 EMAIL_MAX_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
 _EMAIL_MAX_SENT = 3 * EMAIL_MAX_LENGTH  # decomposed and with space around it
+_NOT_IN_LOCAL_PART = re.compile(r'[()<>\[\]:;,\\"]')  # RFC 5322 section 3.2.3; quoted, nobody has them
+_ASCII_DOMAIN = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")  # UTS 46 section 2.3
 
 
 def parse_email(text: str) -> str:
@@ -26,7 +29,9 @@ def parse_email(text: str) -> str:
         raise ValueError("not an e-mail address")
     email = unicodedata.normalize("NFC", text.strip())
     local, at, domain = email.rpartition("@")
-    if not (at and 0 < len(local) <= 64 and len(domain) > 0 and len(email) <= EMAIL_MAX_LENGTH) or "@" in local:
+    if not (at and 0 < len(local) <= 64 and _is_domain(domain) and len(email) <= EMAIL_MAX_LENGTH) or "@" in local:
+        raise ValueError("not an e-mail address")
+    if _NOT_IN_LOCAL_PART.search(local):
         raise ValueError("not an e-mail address")
     # SECURITY: control characters, separators and lone surrogates would forge log lines or break the database's text
     if any(unicodedata.category(character)[0] in "CZ" for character in email):
@@ -35,6 +40,17 @@ def parse_email(text: str) -> str:
     if len(canonical_email(email)) > EMAIL_MAX_LENGTH:
         raise ValueError("not an e-mail address")
     return email
+
+
+def _is_domain(text: str) -> bool:
+    """Whether it is labels of letters, digits and hyphens, none of them empty; letters of any script."""
+    if text.isascii():
+        return _ASCII_DOMAIN.fullmatch(text) is not None
+    # a mark is part of a letter, as the vowels of Devanagari are
+    return all(
+        label and all(c == "-" or unicodedata.category(c)[0] in "LM" or c.isdecimal() for c in label)
+        for label in _DOTS.split(text)
+    )
 
 
 def canonical_email(email: str) -> str:
@@ -95,30 +111,70 @@ def parse_scopes(texts: Iterable[str]) -> list[str]:
 
 # -- Timestamps -------------------------------------------------------------------------------------------------------
 
-_RFC3339 = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)([Zz]|[+-][0-9]{2}:?[0-9]{2})?"
-)
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+"""Earlier times, which other programs may have stored, are read as this one; as an input it is refused."""
+LATEST = datetime.max.replace(tzinfo=UTC)
+"""Later times, which other programs may have stored, are read as this one."""
+
+_DAY_AND_TIME = r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6}0{0,3})?)"
+_RFC3339 = re.compile(_DAY_AND_TIME + "([Zz]|[+-][0-9]{2}:?[0-9]{2})")
+# PostgreSQL's `+00`, and `+08:05:43` of local mean time; Ruby's ` UTC`
+_DUMPED = re.compile(_DAY_AND_TIME + "(?: ?([Zz]|UTC|[+-][0-9]{2}(?::?[0-9]{2}(?::[0-9]{2})?)?))?")
 
 
-def parse_timestamp(text: str, *, utc_by_default: bool = False) -> datetime:
-    """A timestamp in RFC 3339; without an offset, as MySQL writes it, only where that is to mean UTC.
+def parse_timestamp(text: str) -> datetime:
+    """A timestamp in RFC 3339, which `format_timestamp` can give back.
 
     Raises:
-        ValueError: no such timestamp.
+        ValueError: no such timestamp: finer than microseconds, before year 1, after year 9999, or the very first one,
+            by which .NET and Go mean none.
     """
     parts = _RFC3339.fullmatch(text)
-    if parts is None or (parts[3] is None and not utc_by_default):
+    if parts is None:
+        raise ValueError("not a timestamp")
+    return _timestamp(*parts.groups())
+
+
+def parse_dumped_timestamp(text: str, zone: tzinfo = UTC) -> datetime:
+    """A timestamp as databases write it; without an offset it is the time in `zone`, the first where there are two.
+
+    Raises:
+        ValueError: as `parse_timestamp`; or the zone's clocks were put forward past it.
+    """
+    parts = _DUMPED.fullmatch(text)
+    if parts is None:
         raise ValueError("not a timestamp")
     day, time, offset = parts.groups()
+    if offset is not None or zone is UTC:
+        return _timestamp(day, time, "Z" if offset in (None, "UTC") else offset)
+    local = datetime.fromisoformat(f"{day}T{time}")
     try:
-        return datetime.fromisoformat(f"{day}T{time}{(offset or 'Z').upper()}").astimezone(UTC)
+        value = local.replace(tzinfo=zone).astimezone(UTC)
+        if value.astimezone(zone).replace(tzinfo=None) != local:
+            raise ValueError("not a timestamp")
+    except OverflowError:
+        raise ValueError("not a timestamp") from None
+    return _ensured(value)
+
+
+def _timestamp(day: str, time: str, offset: str) -> datetime:
+    try:
+        return _ensured(datetime.fromisoformat(f"{day}T{time}{offset.upper()}").astimezone(UTC))
     except OverflowError:
         raise ValueError("not a timestamp") from None
 
 
+def _ensured(value: datetime) -> datetime:
+    if value == EARLIEST:
+        raise ValueError("not a timestamp")
+    return value
+
+
 def format_timestamp(value: datetime) -> str:
-    """A timestamp as UTC ending in Z (RFC 3339 section 5.6)."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    """A timestamp as UTC with six digits of a second, ending in Z (RFC 3339 section 5.6)."""
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 # -- Ids --------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
+import asyncpg
 import pytest
 import uvicorn
 from fastapi import FastAPI
@@ -13,12 +14,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 from uvicorn.supervisors import multiprocess
 
+from wutang_auth.database import timestamps
+from wutang_auth.fields import LATEST
 from wutang_auth.server.process import Server
 
 PYPROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
 
 
-@pytest.mark.parametrize("name", ["fastapi", "uvicorn"])
+@pytest.mark.parametrize("name", ["asyncpg", "fastapi", "uvicorn"])
 def test_library_has_an_upper_bound_that_admits_what_is_installed(name: str) -> None:
     [requirement] = [
         found for text in PYPROJECT["project"]["dependencies"] if (found := Requirement(text)).name == name
@@ -56,3 +59,12 @@ def test_supervisor_of_uvicorn_makes_servers_by_the_name_that_is_replaced() -> N
 
 def test_fastapi_tells_whether_it_traces() -> None:
     assert FastAPI()._native_telemetry.enabled() in (True, False)
+
+
+async def test_connection_of_asyncpg_takes_a_codec_without_asking_the_server(server_url: str) -> None:
+    connection = await asyncpg.connect(server_url)
+    try:
+        timestamps.read_all(connection)
+        assert (await connection.fetchval("SELECT timestamptz 'infinity'")) == LATEST
+    finally:
+        await connection.close()

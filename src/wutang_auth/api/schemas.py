@@ -20,6 +20,7 @@ from typing_extensions import TypedDict
 
 from wutang_auth import fields
 from wutang_auth.api.envelope import Envelope
+from wutang_auth.fields import format_timestamp
 from wutang_auth.passwords import hashing as passwords
 from wutang_auth.repository import SessionRecord, UserChange, UserRecord
 from wutang_auth.service import NewUser, UserPage
@@ -94,8 +95,7 @@ Scopes = Annotated[
 ]
 SentTimestamp = Annotated[datetime | None, BeforeValidator(_sent_timestamp, json_schema_input_type=datetime | None)]
 Timestamp = Annotated[
-    datetime,  # asyncpg brings UTC, which pydantic ends in Z
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T08:00:00Z"]}, "serialization"),
+    str, WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T08:00:00.000000Z"]})
 ]
 
 
@@ -135,7 +135,7 @@ class CreateUserBody(RequestBody):
     name: Name = Field("", examples=["Grace"])
     scopes: Scopes = Field([], description="at most those that the caller has", examples=[["users:read"]])
     disabled: bool = Field(default=False, description="a disabled user cannot log in", examples=[False])
-    email_verified_at: SentTimestamp = Field(None, examples=["2026-11-23T08:00:00Z"])
+    email_verified_at: SentTimestamp = Field(None, examples=["2026-11-23T08:00:00.000000Z"])
 
     def new_user(self) -> NewUser:
         """As the service takes it."""
@@ -171,7 +171,9 @@ class UpdateUserBody(RequestBody):
         None, description="all of them; at most those that the user or the caller has", examples=[["users:read"]]
     )
     disabled: bool | SkipJsonSchema[None] = Field(None, description="`true` ends the user's sessions", examples=[False])
-    email_verified_at: SentTimestamp = Field(None, description="null clears it", examples=["2026-11-23T08:00:00Z"])
+    email_verified_at: SentTimestamp = Field(
+        None, description="null clears it", examples=["2026-11-23T08:00:00.000000Z"]
+    )
 
     @field_validator("email", "password", "name", "scopes", "disabled", mode="before")
     @classmethod
@@ -251,15 +253,16 @@ class UserEnvelope(Envelope[UserBody]):
 
 def user_body(user: UserRecord) -> UserBody:
     """A user as it is sent."""
+    verified_at = user.email_verified_at
     return {
         "id": user.id,
         "name": user.name,
         "email": user.email,
-        "email_verified_at": user.email_verified_at,
+        "email_verified_at": None if verified_at is None else format_timestamp(verified_at),
         "scopes": user.scopes,
         "disabled": user.disabled_at is not None,
-        "created_at": user.created_at,
-        "updated_at": user.updated_at,
+        "created_at": format_timestamp(user.created_at),
+        "updated_at": format_timestamp(user.updated_at),
     }
 
 
@@ -301,9 +304,9 @@ def session_body(session: SessionRecord, current: UUID) -> SessionBody:
     """A session as it is sent to the bearer of a token of the current one."""
     return {
         "id": session.id,
-        "created_at": session.created_at,
-        "refreshed_at": session.rotated_at,
-        "expires_at": session.expires_at,
+        "created_at": format_timestamp(session.created_at),
+        "refreshed_at": format_timestamp(session.rotated_at),
+        "expires_at": format_timestamp(session.expires_at),
         "ip": session.ip,
         "user_agent": session.user_agent,
         "current": session.id == current,

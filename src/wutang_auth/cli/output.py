@@ -22,6 +22,11 @@ def say(line: str) -> None:
     typer.echo(line)
 
 
+def warn(line: str) -> None:
+    """One line for people about what may not be meant, apart from what was done."""
+    typer.echo(f"wutang-auth: warning: {line}", err=True)
+
+
 def document(value: Any) -> None:
     """One JSON document for programs."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=_plain))
@@ -75,7 +80,7 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, datetime):
-        return format_timestamp(value.replace(microsecond=0))
+        return format_timestamp(value)
     if isinstance(value, list):
         return " ".join(value) or "-"
     if isinstance(value, bool):

@@ -1,25 +1,29 @@
 """`wutang-auth users import` and `users export`: all users at once, from and to a file."""
 
+import codecs
 import os
+import re
 import sys
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, tzinfo
 from io import TextIOWrapper
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from types import TracebackType
 from typing import IO, Annotated, BinaryIO, Self, TextIO
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
 from wutang_auth.cli.context import DATA_DIR, AsJson, CommandError, DataDir, run, run_users
-from wutang_auth.cli.output import document, say
-from wutang_auth.cli.user_formats import Format, UserFile, exported_header, exported_row, open_user_file
+from wutang_auth.cli.output import document, say, warn
+from wutang_auth.cli.user_formats import Format, Reading, UserFile, exported_header, exported_row, open_user_file
 from wutang_auth.database import Database
 from wutang_auth.repository import ImportRepository, IncomingUser, RejectedRow
 from wutang_auth.service import UserService
-from wutang_auth.service.user_import import Imported, ImportService
+from wutang_auth.service.user_import import COLUMNS, Imported, ImportService
 
 FileFormat = Annotated[
     Format | None, typer.Option("--format", help="How the file is written; default: as its name ends.")
@@ -27,47 +31,124 @@ FileFormat = Annotated[
 
 _STANDARD = Path("-")
 _ROWS_A_TICK = 500
+_FIELDS = {"disabled": {"disabled", "enabled", "disabled_until"}}
 
 
 def import_users(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or JSON lines; - is standard input.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, JSON lines or a JSON array; - is standard input.")],
     file_format: FileFormat = None,
+    *,
     rejects: Annotated[
         Path | None, typer.Option(help="Where wrong rows go; default: FILE.rejects.csv or .jsonl.")
     ] = None,
-    *,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            metavar="OURS=THEIRS",
+            help="What a column of ours is called there; 'disabled=!is_active' where it means the opposite.",
+        ),
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Leave this column alone.")] = None,
+    encoding: Annotated[str, typer.Option(help="How the file writes characters, such as gb18030.")] = "utf-8",
+    timezone: Annotated[
+        str, typer.Option(help="That of times without an offset, such as Asia/Shanghai or +08:00.")
+    ] = "UTC",
     as_json: AsJson = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Take over the users of another system, with their ids and password hashes.
 
-    Columns: email and password_hash (or password, where that holds hashes); and where there are such, id, name,
-    email_verified_at, scopes, disabled, created_at, updated_at. A row whose user is there already changes nothing.
-    Wrong rows go to the reject file, with line number and reason; mend them there and import that.
+    Columns: email and password_hash (or password or encrypted_password, where those hold hashes); and where there are
+    such, id, name, email_verified_at, scopes, disabled, created_at, updated_at. A row whose user is there already
+    changes nothing; one with a deleted_at is skipped. Wrong rows go to the reject file, with line number and reason;
+    mend them there and import that with the same options.
     """
-    actual = _format(file, file_format)
-    rejected = _RejectFile(rejects or Path(f"{'import' if file == _STANDARD else file}.rejects.{actual.value}"))
+    reading = Reading(
+        _format(file, file_format),
+        columns=_columns(columns or []),
+        ignored=frozenset(ignore or []),
+        encoding=_encoding(encoding),
+        zone=_zone(timezone),
+    )
+    default = Path(f"{'import' if file == _STANDARD else file}.rejects.{reading.format.value}")
+    rejected = _RejectFile(rejects or default)
     if rejected.path.is_dir() or rejected.path.resolve() == file.resolve():
         raise CommandError(f"{rejected.path} is no place for the rejected rows; give --rejects another")
     with _opened(file) as source:
-        users = open_user_file(source, actual)
+        users = open_user_file(source, reading)
         with rejected:
             imported = run(data_dir, lambda database: _import(database, users, source, rejected))
+    _tell(imported, users, rejected.path, as_json=as_json)
+    unmet = [theirs for ours, theirs in reading.columns.items() if not users.used & _FIELDS.get(ours, {ours})]
+    if unmet and imported.rows:
+        warn(f"no row has the column {unmet[0]}")
+
+
+def _tell(imported: Imported, users: UserFile, rejects: Path, *, as_json: bool) -> None:
     counts = {
-        "rows": imported.rows,
+        "rows": imported.rows + users.deleted,
         "created": imported.created,
         "unchanged": imported.unchanged,
+        "deleted": users.deleted,
         "rejected": imported.rejected,
     }
     ignored = sorted(users.ignored)
+    all_rejected = imported.rejected > 0 and imported.rejected == imported.rows
     if as_json:
-        path = str(rejected.path) if imported.rejected else None
-        document({**counts, "rejects": path, "ignored_columns": ignored})
+        document({**counts, "rejects": str(rejects) if imported.rejected else None, "ignored_columns": ignored})
+    if all_rejected:
+        raise CommandError(f"all {imported.rows:,} rows were rejected, see {rejects}; nothing was imported")
+    if as_json:
         return
-    line = "created {created:,} of {rows:,} users; {unchanged:,} were there, {rejected:,} rejected".format(**counts)
-    say(f"{line}, see {rejected.path}" if imported.rejected else line)
+    line = "created {created:,} of {rows:,} users; {unchanged:,} were there, ".format(**counts)
+    line += (f"{users.deleted:,} deleted and skipped, " if users.deleted else "") + f"{imported.rejected:,} rejected"
+    say(f"{line}, see {rejects}" if imported.rejected else line)
     if ignored:
         say(f"ignored the columns {', '.join(ignored)}")
+
+
+def _columns(given: list[str]) -> dict[str, str]:
+    columns: dict[str, str] = {}
+    for pair in given:
+        ours, _, theirs = pair.partition("=")
+        if ours not in COLUMNS or not theirs.removeprefix("!") or (theirs.startswith("!") and ours != "disabled"):
+            raise typer.BadParameter(
+                f"must be OURS=THEIRS, such as password_hash=pw, with OURS one of {', '.join(COLUMNS)}; "
+                "only disabled has an opposite, such as disabled=!is_active",
+                param_hint="--column",
+            )
+        if ours in columns:
+            raise typer.BadParameter(f"{ours} is given twice", param_hint="--column")
+        columns[ours] = theirs
+    return columns
+
+
+def _encoding(name: str) -> str:
+    ascii_bytes = bytes(range(128))
+    try:
+        actual = codecs.lookup(name).name
+        fits = ascii_bytes.decode(actual) == ascii_bytes.decode("ascii") and not actual.startswith(("iso2022", "hz"))
+    except (LookupError, UnicodeError):
+        fits = False
+    if not fits:
+        raise CommandError(
+            "--encoding must be one that has ASCII as it is, such as gb18030, big5 or cp1252; make others UTF-8 by iconv"
+        )
+    return actual
+
+
+def _zone(name: str) -> tzinfo:
+    if name.upper() == "UTC":
+        return UTC
+    if re.fullmatch("[+-][0-9]{2}:[0-5][0-9]", name) and name[1:3] < "24":
+        return datetime.strptime(name, "%z").tzinfo or UTC
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise CommandError(
+            "--timezone: this machine knows no such time zone; give its offset, such as +08:00"
+        ) from None
 
 
 def export_users(
@@ -229,7 +310,9 @@ def _beside(path: Path) -> IO[bytes]:
 
 
 def _format(file: Path, given: Format | None) -> Format:
-    endings = {".csv": Format.csv, ".jsonl": Format.jsonl, ".ndjson": Format.jsonl}
+    endings = {
+        ".csv": Format.csv, ".tsv": Format.csv, ".jsonl": Format.jsonl, ".ndjson": Format.jsonl, ".json": Format.jsonl,
+    }  # fmt: skip
     file_format = given or endings.get(file.suffix.lower())
     if file_format is None:
         raise typer.BadParameter("give csv or jsonl, since the file's name does not tell", param_hint="--format")

@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 import asyncpg
 
+from wutang_auth.database import timestamps
+
 # A server looks for the end of the connection while a statement waits, so that what was cut off waits on for a second
 # at most: what waits for a lock never happens. What waits for the synchronous standby stays, as it must.
 _SERVER_SETTINGS = {"application_name": "wutang-auth", "client_connection_check_interval": "1000"}  # ms; PostgreSQL 14
@@ -55,7 +57,7 @@ class Hosts:
     async def _connect_to(self, url: str) -> "asyncpg.Connection[Any]":
         settings = self._server_settings
         try:
-            return await asyncpg.connect(
+            raw: asyncpg.Connection[Any] = await asyncpg.connect(
                 url,
                 target_session_attrs="read-write",  # a standby would read what is not so any more
                 statement_cache_size=self._statement_cache_size,
@@ -69,6 +71,8 @@ class Hosts:
             refused = {name for name in optional if name in str(refusal)} or optional
             self._server_settings = {name: value for name, value in settings.items() if name not in refused}
             return await self._connect_to(url)
+        timestamps.read_all(raw)
+        return raw
 
 
 def _discard(attempt: "asyncio.Task[asyncpg.Connection[Any]]") -> None:

@@ -71,7 +71,10 @@ class UserChange:
         return [name for name, value in values.items() if value is not None]
 
 
-USER_COLUMNS = ", ".join(f"users.{field.name}" for field in fields(UserRecord))
+USER_COLUMNS = ", ".join(f"users.{field.name}" for field in fields(UserRecord)).replace(
+    # SECURITY: -infinity is the "not set" of some other programs, which must not count as verified
+    "users.email_verified_at", "nullif(users.email_verified_at, '-infinity') AS email_verified_at",
+)  # fmt: skip
 """SQL: what a UserRecord is made from."""
 
 _CREDENTIALS = "SELECT id AS user_id, password_hash, scopes, disabled_at IS NOT NULL AS is_disabled FROM users"

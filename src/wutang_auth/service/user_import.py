@@ -1,17 +1,18 @@
 """Users of an earlier system, taken over row by row."""
 
+import re
 from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 from wutang_auth import audit
 from wutang_auth.fields import (
     NAME_MAX_LENGTH,
     canonical_email,
+    parse_dumped_timestamp,
     parse_email,
     parse_name,
     parse_scopes,
-    parse_timestamp,
 )
 from wutang_auth.passwords import hashing as passwords
 from wutang_auth.repository import ImportRepository, IncomingUser, RejectedRow
@@ -23,7 +24,30 @@ COLUMNS = (
 _MAX_ID = (
     2**53 - 1
 )  # beyond it, programs that read JSON numbers as floats would mistake users for each other (RFC 8259)
-_TRUTH = {None: False, "": False, "0": False, "false": False, "1": True, "true": True}
+# as PostgreSQL, MySQL (a BIT too) and spreadsheets write them
+_TRUTH = {
+    **dict.fromkeys(("", "0", "false", "f", "no", "n", "off", "\x00"), False),
+    **dict.fromkeys(("1", "true", "t", "yes", "y", "on", "\x01"), True),
+}
+# of Spring Security, of Dovecot, of Django: around a hash as others have it
+_WRAPPED_HASH = re.compile(
+    r"(?:\{(?:bcrypt|argon2[\w@.-]*|blf-crypt|argon2id?|crypt)\}|bcrypt\$|argon2)(\$(?:2[abxy]|argon2)[^{}]*)",
+    re.IGNORECASE,
+)
+_OTHER_HASHES = {
+    "Django's bcrypt_sha256": re.compile(r"bcrypt_sha256\$"),
+    "PBKDF2": re.compile(r"\{?\$?pbkdf2", re.IGNORECASE),
+    "scrypt": re.compile(r"\{?\$?(?:scrypt|7\$)", re.IGNORECASE),
+    "WordPress's bcrypt over SHA-384": re.compile(r"\$wp\$"),
+    "phpass": re.compile(r"\$[PH]\$"),
+    "MD5, SHA or crypt": re.compile(
+        r"(?:md5|sha1|\{(?:MD5|SMD5|SHA\d*|SSHA\d*|sha\d*)[\w.-]*\}|\$[156]\$|(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})$)",
+        re.IGNORECASE,
+    ),
+    "Firebase's scrypt": re.compile(r"[A-Za-z0-9+/_-]{86}(?:==)?$"),
+    "plain text": re.compile(r"\{noop\}", re.IGNORECASE),
+    "an unusable password": re.compile("!"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +94,12 @@ class ImportService:
         return Imported(total, created, rejected)
 
 
-def incoming_user(line: int, raw: bytes, fields: Mapping[str, object]) -> IncomingUser:
-    """A row, checked; the values are text, or what JSON has instead."""
+def incoming_user(line: int, raw: bytes, fields: Mapping[str, object], *, zone: tzinfo = UTC) -> IncomingUser:
+    """A row, checked; the values are text, or what JSON has instead.
+
+    Fields are the COLUMNS, and instead of `disabled` there may be `enabled`, which means the opposite, or
+    `disabled_until`, a time. Times without an offset are those of `zone`.
+    """
     try:
         email = _email(fields.get("email"))
         return IncomingUser(
@@ -81,15 +109,23 @@ def incoming_user(line: int, raw: bytes, fields: Mapping[str, object]) -> Incomi
             email=email,
             canonical_email=canonical_email(email),
             name=_name(fields.get("name")),
-            email_verified_at=_timestamp(fields, "email_verified_at"),
+            email_verified_at=_timestamp(fields, "email_verified_at", zone),
             password_hash=_password_hash(fields.get("password_hash")),
             scopes=_scopes(fields.get("scopes")),
-            disabled=_is_disabled(fields.get("disabled")),
-            created_at=_timestamp(fields, "created_at"),
-            updated_at=_timestamp(fields, "updated_at"),
+            disabled=_is_disabled(fields, zone),
+            created_at=_timestamp(fields, "created_at", zone),
+            updated_at=_timestamp(fields, "updated_at", zone),
         )
     except _BadRow as error:
         return IncomingUser(line, raw, str(error))
+
+
+def means_deleted(value: object) -> bool:
+    """Whether a column such as `deleted_at` or `is_deleted` says that the user is deleted there."""
+    if not isinstance(value, str):
+        return value not in (None, False, 0)
+    text = value.strip().lower()
+    return _TRUTH.get(text, True) and not text.startswith(("0000-00-00", "0001-01-01"))
 
 
 class _BadRow(Exception):
@@ -99,10 +135,11 @@ class _BadRow(Exception):
 def _id(value: object) -> int | None:
     if value is None or value == "":
         return None
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
-        value = int(value)
+    if isinstance(value, str):
+        digits = value.strip()
+        value = int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else value
     if type(value) is not int or not 0 < value <= _MAX_ID:
-        raise _BadRow(f"id: must be a whole number from 1 to {_MAX_ID}")
+        raise _BadRow(f"id: must be a whole number from 1 to {_MAX_ID}; --ignore id gives new ones")
     return value
 
 
@@ -121,19 +158,31 @@ def _name(value: object) -> str:
 
 
 def _password_hash(value: object) -> str:
-    if not isinstance(value, str) or not value.isascii() or not passwords.is_usable(value):
+    text = value.strip() if isinstance(value, str) else ""
+    if wrapped := _WRAPPED_HASH.fullmatch(text):
+        text = wrapped[1]
+    if text.isascii() and passwords.is_usable(text):
+        return text
+    kind = next((kind for kind, form in _OTHER_HASHES.items() if form.match(text)), None)
+    if kind is None:
         raise _BadRow("password_hash: must be a bcrypt or argon2 hash of no absurd cost")
-    return value
+    raise _BadRow(
+        f"password_hash: must be a bcrypt or argon2 hash, and {kind} cannot be verified; put the bcrypt hash of a "
+        "random password here, and let the user have a new password"
+    )
 
 
-def _timestamp(fields: Mapping[str, object], name: str) -> datetime | None:
+def _timestamp(fields: Mapping[str, object], name: str, zone: tzinfo) -> datetime | None:
     value = fields.get(name)
     if value is None or value == "":
         return None
     try:
-        return parse_timestamp(_text(value), utc_by_default=True)
+        return parse_dumped_timestamp(_text(value).strip(), zone)
     except ValueError:
-        raise _BadRow(f"{name}: must be a time such as 2026-11-23T08:00:00Z; without an offset it is UTC") from None
+        raise _BadRow(
+            f"{name}: must be a time such as 2026-11-23T08:00:00.123456Z, and none that means none; "
+            "without an offset it is UTC, or what --timezone says"
+        ) from None
 
 
 def _scopes(value: object) -> list[str]:
@@ -144,15 +193,32 @@ def _scopes(value: object) -> list[str]:
         raise _BadRow("scopes: must be names such as orders:read, between spaces") from None
 
 
-def _is_disabled(value: object) -> bool:
-    key = value.lower() if isinstance(value, str) else value
-    if isinstance(key, bool):
-        return key
-    if type(key) is int:
-        key = str(key)
-    if (key is not None and not isinstance(key, str)) or key not in _TRUTH:
-        raise _BadRow("disabled: must be true or false")
-    return _TRUTH[key]
+def _is_disabled(fields: Mapping[str, object], zone: tzinfo) -> bool:
+    if "enabled" in fields:
+        enabled = _truth(fields["enabled"])
+        if enabled is None:
+            raise _BadRow("disabled: the column whose opposite it is must be true or false")
+        return not enabled
+    if "disabled_until" in fields:
+        until = _timestamp(fields, "disabled_until", zone)
+        return until is not None and until > datetime.now(UTC)
+    disabled = _truth(fields.get("disabled") or "")
+    if disabled is None:
+        # since when, such as Devise's locked_at
+        try:
+            disabled = _timestamp(fields, "disabled", zone) is not None
+        except _BadRow:
+            raise _BadRow("disabled: must be true or false, or a time since when") from None
+    return disabled
+
+
+def _truth(value: object) -> bool | None:
+    """What a value means; None where it means neither."""
+    if isinstance(value, bool):
+        return value
+    if type(value) is int:
+        value = str(value)
+    return _TRUTH.get(value.strip().lower()) if isinstance(value, str) else None
 
 
 def _text(value: object) -> str:

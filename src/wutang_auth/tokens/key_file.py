@@ -11,7 +11,7 @@ from typing import cast
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from wutang_auth.fields import format_timestamp
+from wutang_auth.fields import format_timestamp, parse_dumped_timestamp
 from wutang_auth.tokens import base64url, strict_json
 from wutang_auth.tokens.key_ring import (
     ALGORITHMS,
@@ -187,10 +187,9 @@ def _timestamp(number: int, name: str, value: object) -> datetime | None:
     if value is None:
         return None
     try:
-        found = datetime.fromisoformat(str(value))
+        return parse_dumped_timestamp(str(value))
     except ValueError:
         raise KeyRingError(f"key {number}: {name} must be an RFC 3339 time") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _to_member(key: SigningKey) -> dict[str, str]:

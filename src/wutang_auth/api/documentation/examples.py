@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 _BY_FORMAT: Final = {
-    "date-time": "2026-11-23T08:00:00Z",
+    "date-time": "2026-11-23T08:00:00.000000Z",
     "email": "demo@wutang.example",
     "uuid": "0b9e6c1e-6f0a-4c53-9d59-7a4f8a0f2f11",
 }

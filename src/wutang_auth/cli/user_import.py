@@ -133,7 +133,7 @@ def _encoding(name: str) -> str:
         fits = False
     if not fits:
         raise CommandError(
-            "--encoding must be one that has ASCII as it is, such as gb18030, big5 or cp1252; make others UTF-8 by iconv"
+            "--encoding must be one that has ASCII as it is, such as gb18030, big5 or cp1252; iconv makes others UTF-8"
         )
     return actual
 

@@ -66,13 +66,13 @@ async def test_nobody_locks_itself_out(service: Instance, change: dict[str, Any]
 
 async def test_patch_changes_what_is_there_and_nothing_else(service: Instance) -> None:
     root = await administrator(service)
-    user = await create(service, root, name="Grace", email_verified_at="2026-01-02T03:04:05Z", scopes=["users:read"])
+    user = await create(service, root, name="Grace", email_verified_at="2026-01-02T03:04:05.000000Z", scopes=["users:read"])
     changes: list[dict[str, Any]] = [
         {"name": "Grace Hopper"},
         {"name": ""},
-        {"email": "hopper@wutang.example", "email_verified_at": "2026-02-02T00:00:00Z"},
+        {"email": "hopper@wutang.example", "email_verified_at": "2026-02-02T00:00:00.000000Z"},
         {"email_verified_at": None},
-        {"email_verified_at": "2026-03-03T00:00:00Z"},
+        {"email_verified_at": "2026-03-03T00:00:00.000000Z"},
         {"scopes": []},
         {"scopes": ["users:read", "users:write"]},
         {"disabled": True},
@@ -96,9 +96,9 @@ async def test_empty_patch_changes_nothing(service: Instance) -> None:
 
 async def test_another_address_is_unverified(service: Instance) -> None:
     root = await administrator(service)
-    user = await create(service, root, email_verified_at="2026-01-02T03:04:05Z")
+    user = await create(service, root, email_verified_at="2026-01-02T03:04:05.000000Z")
     respelled = success(await update(service, root, user["id"], email="GRACE@wutang.example"))
-    assert respelled["email_verified_at"] == "2026-01-02T03:04:05Z"
+    assert respelled["email_verified_at"] == "2026-01-02T03:04:05.000000Z"
     moved = success(await update(service, root, user["id"], email="hopper@wutang.example"))
     assert moved["email_verified_at"] is None
     assert_refused(

@@ -78,9 +78,13 @@ def open_user_file(file: BinaryIO, reading: Reading) -> UserFile:
     first = first.removeprefix(b"\xef\xbb\xbf")
     if reading.format is Format.csv:
         return _CsvFile(_Lines(file, first), reading)
+    skipped = 0
+    while first.isspace():
+        skipped += 1
+        first = file.readline(_MAX_LINE)
     if first.lstrip().startswith(b"["):
-        return _JsonFile(_elements(file, first, reading.encoding), reading)
-    return _JsonFile(_Lines(file, first), reading)
+        return _JsonFile(_elements(file, first, reading.encoding, skipped), reading)
+    return _JsonFile(_Lines(file, first, skipped), reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +97,10 @@ class _Line:
 class _Lines:
     """The lines of a file, a bounded part of them in memory."""
 
-    def __init__(self, file: BinaryIO, first: bytes) -> None:
+    def __init__(self, file: BinaryIO, first: bytes, skipped: int = 0) -> None:
         self._file = file
         self._first = first
-        self._number = 0
+        self._number = skipped
         self._put_back: deque[_Line] = deque()
 
     def take(self) -> _Line | None:
@@ -123,14 +127,14 @@ class _Lines:
                 yield line
 
 
-def _elements(file: BinaryIO, first: bytes, encoding: str) -> Iterator[_Line]:
+def _elements(file: BinaryIO, first: bytes, encoding: str, skipped: int) -> Iterator[_Line]:
     """The elements of a JSON array, each on one line; a bounded part of them in memory.
 
     Raises:
         CommandError: it is no array. There is no telling where the next element would begin.
     """
     decoder, scanner = codecs.getincrementaldecoder(encoding)(), json.JSONDecoder()
-    buffer, number = decoder.decode(first), 1
+    buffer, number = decoder.decode(first), skipped + 1
     place = buffer.index("[") + 1
     try:
         while not buffer.startswith("]", start := _BETWEEN.match(buffer, place).end()):  # type: ignore[union-attr]  # it matches nothing too

@@ -66,7 +66,9 @@ async def test_nobody_locks_itself_out(service: Instance, change: dict[str, Any]
 
 async def test_patch_changes_what_is_there_and_nothing_else(service: Instance) -> None:
     root = await administrator(service)
-    user = await create(service, root, name="Grace", email_verified_at="2026-01-02T03:04:05.000000Z", scopes=["users:read"])
+    user = await create(
+        service, root, name="Grace", email_verified_at="2026-01-02T03:04:05.000000Z", scopes=["users:read"]
+    )
     changes: list[dict[str, Any]] = [
         {"name": "Grace Hopper"},
         {"name": ""},

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 from typing import BinaryIO, Protocol
 
 from wutang_auth.cli.context import CommandError
@@ -275,7 +275,7 @@ class _JsonFile:
         self.deleted = 0
         self.reject_header = b""
 
-        @cache
+        @lru_cache(maxsize=256)
         def layout_of(names: tuple[str, ...]) -> Layout:
             found = layout(names, reading.columns, reading.ignored, own=_OWN)
             if len(self.ignored) < 20:

@@ -14,8 +14,12 @@ from uuid import UUID
 EMAIL_MAX_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
 _EMAIL_MAX_SENT = 3 * EMAIL_MAX_LENGTH  # decomposed and with space around it
 _NOT_IN_LOCAL_PART = re.compile(r'[()<>\[\]:;,\\"]')  # RFC 5322 section 3.2.3; quoted, nobody has them
-_ASCII_DOMAIN = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
-_DOTS = re.compile("[.\u3002\uff0e\uff61]")  # UTS 46 section 2.3
+_LABEL_MAX_LENGTH = 63
+_MAX_LABELS = 32  # of a domain that is not ASCII; more A-labels do not fit into a name
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")  # RFC 5890 section 2.3.1
+# they join or part letters of Persian and Indian scripts, and count in a domain where RFC 5892 appendix A has them
+_JOINERS = str.maketrans("", "", "\u200c\u200d")
 
 
 def parse_email(text: str) -> str:
@@ -29,34 +33,73 @@ def parse_email(text: str) -> str:
         raise ValueError("not an e-mail address")
     email = unicodedata.normalize("NFC", text.strip())
     local, at, domain = email.rpartition("@")
-    if not (at and 0 < len(local) <= 64 and _is_domain(domain) and len(email) <= EMAIL_MAX_LENGTH) or "@" in local:
+    if not (at and 0 < len(local) <= 64 and len(domain) > 0 and len(email) <= EMAIL_MAX_LENGTH) or "@" in local:
         raise ValueError("not an e-mail address")
     if _NOT_IN_LOCAL_PART.search(local):
         raise ValueError("not an e-mail address")
+    canonical = f"{_folded(local)}@{_ascii_domain(domain)}"
     # SECURITY: control characters, separators and lone surrogates would forge log lines or break the database's text
-    if any(unicodedata.category(character)[0] in "CZ" for character in email):
+    if any(unicodedata.category(character)[0] in "CZ" for character in local + domain.translate(_JOINERS)):
         raise ValueError("not an e-mail address")
     # one character may stand for eighteen, and an index holds only so much
-    if len(canonical_email(email)) > EMAIL_MAX_LENGTH:
+    if len(canonical) > EMAIL_MAX_LENGTH:
         raise ValueError("not an e-mail address")
     return email
 
 
-def _is_domain(text: str) -> bool:
-    """Whether it is labels of letters, digits and hyphens, none of them empty; letters of any script."""
-    if text.isascii():
-        return _ASCII_DOMAIN.fullmatch(text) is not None
-    # a mark is part of a letter, as the vowels of Devanagari are
-    return all(
-        label and all(c == "-" or unicodedata.category(c)[0] in "LM" or c.isdecimal() for c in label)
-        for label in _DOTS.split(text)
-    )
-
-
 def canonical_email(email: str) -> str:
-    """The form in which two spellings of one address are equal: NFKC and case-folded (Unicode 15, D145 and D146)."""
-    folded = unicodedata.normalize("NFKC", email).casefold()
+    """The form in which two spellings of one address are equal, of whatever `parse_email` takes.
+
+    What is before the `@` in NFKC and case-folded (Unicode 15, D145 and D146); the domain as DNS has it, in A-labels
+    and lower case (RFC 5890, UTS 46).
+    """
+    if email.isascii():
+        return email.lower()
+    local, at, domain = email.rpartition("@")
+    try:
+        domain = _ascii_domain(domain)
+    except ValueError:  # of a user from a time when more was taken for a domain
+        domain = _folded(domain)
+    return f"{_folded(local)}{at}{domain}"
+
+
+def _folded(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold()
     return unicodedata.normalize("NFKC", folded)
+
+
+def _ascii_domain(domain: str) -> str:
+    """The domain with each U-label as the A-label that DNS and browsers have for it, in lower case.
+
+    ASCII stays as it is: no two names of DNS become one.
+
+    Raises:
+        ValueError: it is not labels of letters, digits and hyphens, or one of them is empty or too long.
+    """
+    if not domain.isascii():
+        import idna  # late: 2 MB, and few services ever meet such a domain
+
+        try:
+            labels = idna.uts46_remap(domain).split(".")
+            # SECURITY: each takes up to 0.1 ms
+            if len(labels) > _MAX_LABELS:
+                raise ValueError("not an e-mail address")
+            domain = ".".join(_a_label(label) for label in labels)
+        except ValueError:  # idna's own quote the domain
+            raise ValueError("not an e-mail address") from None
+    domain = domain.lower()
+    if not _DOMAIN.fullmatch(domain):
+        raise ValueError("not an e-mail address")
+    return domain
+
+
+def _a_label(label: str) -> str:
+    import idna
+
+    # SECURITY: checking a label takes time that grows with the square
+    if label.isascii() or len(label) > _LABEL_MAX_LENGTH:
+        return label
+    return idna.alabel(label).decode()
 
 
 # -- Names of users ---------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ class User(SQLModel, table=True):
     id: int = Field(sa_column=Column(BigInteger, Identity(always=False), primary_key=True))
     email: str = Field(sa_column=Column(Text, nullable=False))
     canonical_email: str = Field(sa_column=Column(Text, nullable=False, unique=True))
-    """The e-mail as compared: NFKC and case-folded."""
+    """The e-mail as compared: see `fields.canonical_email`."""
     name: str = Field(sa_column=Column(Text, nullable=False, server_default=text("''")))
     email_verified_at: datetime | None = Field(sa_column=_timestamp(nullable=True))
     password_hash: str = Field(sa_column=Column(Text, nullable=False))
@@ -30,6 +30,19 @@ class User(SQLModel, table=True):
     disabled_at: datetime | None = Field(sa_column=_timestamp(nullable=True))
     created_at: datetime = Field(sa_column=_timestamp())
     updated_at: datetime = Field(sa_column=_timestamp())
+
+
+class Email(SQLModel, table=True):
+    """Whose an address is, of which one user has each.
+
+    A table of its own for distributed engines, which find a row by one key only: users by their ids, these by the
+    address. `users` keeps its unique constraint where there is one server.
+    """
+
+    __tablename__ = "emails"
+
+    canonical_email: str = Field(sa_column=Column(Text, primary_key=True))
+    user_id: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class Session(SQLModel, table=True):

@@ -31,7 +31,7 @@ OF_SPREAD_TABLES = [name for name in STATEMENTS if not name.startswith("AttemptR
 def test_there_are_statements() -> None:
     assert {
         "UserRepository.FIND_CREDENTIALS", "SessionRepository.ROTATE", "AttemptRepository.ADMIT",
-        "SchemaRepository.REVISION", "Import.INSERT_NEW",
+        "SchemaRepository.REVISION", "EmailRepository.CLAIM", "Import.INSERT",
     } <= STATEMENTS.keys()  # fmt: skip
 
 

@@ -140,7 +140,7 @@ def test_each_column_of_users_is_in_each_of_its_homes() -> None:
     document = json.loads((ROOT / "openapi.json").read_text("utf-8"))
     record = UserRecord(**dict.fromkeys(_names(UserRecord)))  # type: ignore[arg-type]  # values do not matter here
     exported = set(re.findall(r"\w+", inspect.getsource(user_formats.exported_row)))
-    written = set(re.findall(r"\w+", Import.INSERT_GIVEN.sql.partition("INSERT")[2].partition("SELECT")[0]))
+    written = set(re.findall(r"\w+", Import.INSERT.sql.partition("INSERT")[2].partition("SELECT")[0]))
     homes: dict[str, tuple[set[str], set[str]]] = {
         "repository/users.py, UserRecord": (visible, _names(UserRecord)),
         "api/schemas.py, UserBody": (_shown(visible), set(UserBody.__annotations__)),
@@ -157,7 +157,7 @@ def test_each_column_of_users_is_in_each_of_its_homes() -> None:
         "repository/user_import.py, CREATE": (
             _shown(COLUMNS_OF_USERS), set(re.findall(r"\w+", Import.CREATE.sql.partition("(")[2])),
         ),
-        "repository/user_import.py, _insert()": (COLUMNS_OF_USERS, written),
+        "repository/user_import.py, INSERT": (COLUMNS_OF_USERS, written),
         "cli/user_formats.py, exported_row()": (COLUMNS_OF_USERS - NOT_IN_FILES, exported),
     }  # fmt: skip
     forgotten = [f"{name} in {home}" for home, (wanted, found) in homes.items() for name in sorted(wanted - found)]

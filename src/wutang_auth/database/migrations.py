@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
@@ -66,9 +67,14 @@ def upgrade(url: str, *, connect_timeout: float = _CONNECT_SECONDS, prepare: boo
         MigrationError: the database cannot be reached, or refuses.
     """
     from alembic import command  # late: most processes never migrate
+    from alembic.script import ScriptDirectory
 
     found = config(url, connect_timeout=connect_timeout, prepare=prepare)
-    _translated(lambda: command.upgrade(found, "head"))
+    before = current(url, connect_timeout=connect_timeout, prepare=prepare) or "base"
+    steps = [script.revision for script in ScriptDirectory.from_config(found).iterate_revisions("head", before)]
+    # each in a transaction of its own: a lock that one takes is not held while the next one moves data
+    for step in reversed(steps):
+        _translated(partial(command.upgrade, found, step))
 
 
 async def _current(url: str, connect_timeout: float, prepare: bool) -> str | None:

@@ -1,6 +1,7 @@
 """The only place where SQL is, one file a table: each statement beside the method that runs it."""
 
 from wutang_auth.repository.attempts import AttemptKeys, AttemptRepository, ThrottlePolicy
+from wutang_auth.repository.emails import EmailRepository
 from wutang_auth.repository.schema import SchemaRepository
 from wutang_auth.repository.sessions import EndedSession, Rotation, SessionRecord, SessionRepository, SessionState
 from wutang_auth.repository.user_import import ImportRepository, IncomingUser, RejectedRow
@@ -10,6 +11,7 @@ __all__ = [
     "AttemptKeys",
     "AttemptRepository",
     "Credentials",
+    "EmailRepository",
     "EndedSession",
     "ImportRepository",
     "IncomingUser",

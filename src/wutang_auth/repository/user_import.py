@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from wutang_auth.database import Database, Statement, reader
+from wutang_auth.errors import EmailTaken
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class RejectedRow:
     reason: str
 
 
-_values = attrgetter(*(column.name for column in fields(IncomingUser)))
+_COLUMNS = [column.name for column in fields(IncomingUser)]
+_values = attrgetter(*_COLUMNS)
 _rejected_row = reader(RejectedRow)
 
 
@@ -57,22 +59,6 @@ def _reject_repeated(column: str, field: str) -> Statement:
     """)
 
 
-def _insert(given_id: str, condition: str) -> Statement:
-    return Statement(f"""
-        WITH clock AS MATERIALIZED (SELECT now() AS t)
-        INSERT INTO users ({given_id} email, canonical_email, name, email_verified_at, password_hash, scopes,
-            disabled_at, created_at, updated_at)
-        SELECT {given_id} email, canonical_email, name, email_verified_at, password_hash, scopes,
-            CASE WHEN disabled THEN clock.t END,
-            coalesce(created_at, clock.t), coalesce(updated_at, created_at, clock.t)
-        FROM incoming, clock
-        WHERE reason IS NULL AND id IS {condition}
-            AND NOT EXISTS (SELECT FROM users WHERE users.canonical_email = incoming.canonical_email)
-        ORDER BY line
-        ON CONFLICT DO NOTHING
-    """)
-
-
 class Import:
     """An import that goes on, in one transaction."""
 
@@ -81,7 +67,7 @@ class Import:
         CREATE TEMPORARY TABLE incoming (
             line bigint, raw bytea, reason text, id bigint, email text, canonical_email text, name text,
             email_verified_at timestamptz, password_hash text, scopes text[], disabled boolean,
-            created_at timestamptz, updated_at timestamptz
+            created_at timestamptz, updated_at timestamptz, owner bigint, new_id bigint, claimant bigint
         ) ON COMMIT DROP
     """)
 
@@ -90,7 +76,9 @@ class Import:
 
     async def add(self, rows: AsyncIterable[IncomingUser]) -> int:
         """Stream rows in and count them."""
-        status = await self._raw.copy_records_to_table("incoming", records=_tuples(rows), timeout=None)
+        status = await self._raw.copy_records_to_table(
+            "incoming", columns=_COLUMNS, records=_tuples(rows), timeout=None
+        )
         return _count(status)
 
     REJECT_REPEATED_EMAIL = _reject_repeated("canonical_email", "email")
@@ -104,33 +92,96 @@ class Import:
         WHERE given.greatest > coalesce(pg_sequence_last_value(ids.sequence), 0)
     """)
 
-    INSERT_GIVEN = _insert("id,", "NOT NULL")
-    INSERT_NEW = _insert("", "NULL")
+    # `owner` is the user that has the e-mail, `claimant` the one that `emails` names: no claim is committed without its
+    # user, so that a claim that was seen before the user was looked for, and in vain, is one that was left behind
+    FIND_CLAIMANTS = Statement("""
+        UPDATE incoming SET claimant = emails.user_id
+        FROM emails
+        WHERE emails.canonical_email = incoming.canonical_email AND incoming.reason IS NULL
+    """)
+
+    FIND_OWNERS = Statement("""
+        UPDATE incoming SET owner = users.id
+        FROM users
+        WHERE users.canonical_email = incoming.canonical_email AND incoming.reason IS NULL AND incoming.owner IS NULL
+    """)
+
+    REJECT_TAKEN_IDS = Statement("""
+        UPDATE incoming SET reason = 'id: another user has it'
+        FROM users
+        WHERE users.id = incoming.id AND incoming.reason IS NULL AND incoming.owner IS NULL
+    """)
+
+    LEFT_BEHIND = Statement("""
+        SELECT canonical_email, claimant FROM incoming
+        WHERE reason IS NULL AND owner IS NULL AND claimant IS NOT NULL
+    """)
+
+    RELEASE = Statement("""
+        DELETE FROM emails
+        WHERE canonical_email = ANY($canonical_emails::text[]) AND user_id = ANY($claimants::bigint[])
+    """)
+
+    GIVE_IDS = Statement("""
+        UPDATE incoming SET new_id = given.id
+        FROM (
+            SELECT ordered.line, coalesce(ordered.id, nextval(pg_get_serial_sequence('users', 'id'))) AS id
+            FROM (SELECT line, id FROM incoming WHERE reason IS NULL AND owner IS NULL ORDER BY line) AS ordered
+        ) AS given
+        WHERE incoming.line = given.line
+    """)
+
+    INSERT = Statement("""
+        WITH clock AS MATERIALIZED (SELECT now() AS t)
+        INSERT INTO users (id, email, canonical_email, name, email_verified_at, password_hash, scopes,
+            disabled_at, created_at, updated_at)
+        SELECT new_id, email, canonical_email, name, email_verified_at, password_hash, scopes,
+            CASE WHEN disabled THEN clock.t END,
+            coalesce(created_at, clock.t), coalesce(updated_at, created_at, clock.t)
+        FROM incoming, clock
+        WHERE new_id IS NOT NULL
+        ORDER BY line
+        ON CONFLICT DO NOTHING
+    """)
+
+    CLAIM = Statement("""
+        INSERT INTO emails (canonical_email, user_id)
+        SELECT canonical_email, new_id FROM incoming WHERE owner = new_id
+        ON CONFLICT DO NOTHING
+    """)
 
     REJECT_CONTRADICTING = Statement("""
         UPDATE incoming
         SET reason = CASE
-            WHEN found.owner IS NULL THEN 'id: another user has it'
-            ELSE 'email: the user ' || found.owner || ' has it'
+            WHEN owner IS NULL THEN 'id: another user has it'
+            ELSE 'email: the user ' || owner || ' has it'
         END
-        FROM (
-            SELECT row.line, users.id AS owner
-            FROM incoming AS row LEFT JOIN users ON users.canonical_email = row.canonical_email
-            WHERE row.reason IS NULL AND (users.id IS NULL OR users.id <> row.id)
-        ) AS found
-        WHERE incoming.line = found.line
+        WHERE reason IS NULL AND (owner IS NULL OR owner <> id)
     """)
 
     async def merge(self) -> int:
-        """Make users of the rows whose e-mail nobody has yet and count them; existing users stay as they are."""
+        """Make users of the rows whose e-mail nobody has yet and count them; existing users stay as they are.
+
+        As everywhere, users come before their claims, so that nobody waits in a circle.
+
+        Raises:
+            EmailTaken: an address was claimed meanwhile, and no constraint of `users` told.
+        """
         await self._raw.execute("ANALYZE incoming")
-        await self._raw.execute(self.REJECT_REPEATED_EMAIL.sql)
-        await self._raw.execute(self.REJECT_REPEATED_ID.sql)
-        await self._raw.execute(self.ADVANCE_IDS.sql)
-        merged = _count(await self._raw.execute(self.INSERT_GIVEN.sql))
-        merged += _count(await self._raw.execute(self.INSERT_NEW.sql))
+        for statement in (
+            self.REJECT_REPEATED_EMAIL, self.REJECT_REPEATED_ID, self.ADVANCE_IDS,
+            self.FIND_CLAIMANTS, self.FIND_OWNERS, self.REJECT_TAKEN_IDS,
+        ):  # fmt: skip
+            await self._raw.execute(statement.sql)
+        if left_behind := await self._raw.fetch(self.LEFT_BEHIND.sql):
+            await self._raw.execute(self.RELEASE.sql, *map(list, zip(*left_behind, strict=True)))
+        await self._raw.execute(self.GIVE_IDS.sql)
+        created = _count(await self._raw.execute(self.INSERT.sql))
+        await self._raw.execute(self.FIND_OWNERS.sql)
+        if _count(await self._raw.execute(self.CLAIM.sql)) != created:
+            raise EmailTaken
         await self._raw.execute(self.REJECT_CONTRADICTING.sql)
-        return merged
+        return created
 
     REJECTED = Statement("SELECT line, raw, reason FROM incoming WHERE reason IS NOT NULL ORDER BY line")
 

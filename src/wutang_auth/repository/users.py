@@ -11,6 +11,7 @@ import asyncpg
 from wutang_auth.database import Database, Statement, reader
 from wutang_auth.errors import EmailTaken, NotFound, ScopeNotHeld
 from wutang_auth.fields import canonical_email
+from wutang_auth.repository.emails import EmailRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +92,25 @@ class UserRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._emails = EmailRepository(database)
 
-    FIND_CREDENTIALS = Statement(f"{_CREDENTIALS} WHERE canonical_email = $canonical_email")
+    FIND_CREDENTIALS = Statement(f"{_CREDENTIALS} WHERE id = $user_id AND canonical_email = $canonical_email")
+
+    # of users that the release before `emails` made or changed while this one was there already
+    FIND_UNCLAIMED = Statement(f"{_CREDENTIALS} WHERE canonical_email = $canonical_email")
 
     async def find_credentials(self, email: str) -> Credentials | None:
-        """What to compare a login with, whatever the e-mail's case or Unicode form."""
-        row = await self._database.fetchrow(self.FIND_CREDENTIALS, canonical_email=canonical_email(email))
+        """What to compare a login with, whatever the spelling of the e-mail.
+
+        Two statements, not a join, which distributed engines refuse; they are as many for an address that nobody has.
+        """
+        canonical = canonical_email(email)
+        owner = await self._emails.owner(canonical)
+        row = None
+        if owner is not None:
+            row = await self._database.fetchrow(self.FIND_CREDENTIALS, user_id=owner, canonical_email=canonical)
+        if row is None:
+            row = await self._database.fetchrow(self.FIND_UNCLAIMED, canonical_email=canonical)
         return None if row is None else _credentials(row)
 
     CREDENTIALS = Statement(f"{_CREDENTIALS} WHERE id = $user_id")
@@ -151,15 +165,21 @@ class UserRepository:
         Raises:
             EmailTaken: another user has this e-mail, in some spelling.
         """
+        canonical = canonical_email(email)
         try:
-            row = await self._database.fetchrow(
-                self.CREATE, email=email, canonical_email=canonical_email(email), name=name,
-                password_hash=password_hash, scopes=scopes, disabled=disabled, email_verified_at=email_verified_at,
-            )  # fmt: skip
+            async with self._database.transaction() as transaction:
+                row = await transaction.fetchrow(
+                    self.CREATE, email=email, canonical_email=canonical, name=name,
+                    password_hash=password_hash, scopes=scopes, disabled=disabled, email_verified_at=email_verified_at,
+                )  # fmt: skip
+                user = _one_user(row)
+                await self._emails.claim(transaction, canonical, user.id)
         except asyncpg.UniqueViolationError as error:
-            _raise_email_taken(error)
-            raise
-        return _one_user(row)
+            # it may be the id, if the sequence of ids was set back
+            if await self._database.fetchrow(self.FIND, canonical_email=canonical) is None:
+                raise
+            raise EmailTaken from error
+        return user
 
     GET = Statement(f"SELECT {USER_COLUMNS} FROM users WHERE id = $user_id")
 
@@ -171,6 +191,7 @@ class UserRepository:
         """
         return _one_user(await self._database.fetchrow(self.GET, user_id=user_id))
 
+    # not by way of `emails`: that would be another round trip, and this one is for operators
     FIND = Statement(f"SELECT {USER_COLUMNS} FROM users WHERE canonical_email = $canonical_email")
 
     async def find(self, email: str) -> UserRecord:
@@ -245,6 +266,8 @@ class UserRepository:
         rows = await self._database.fetch(self.EXPORT, after=after, limit=limit)
         return [StoredUser(_user(row), row["password_hash"]) for row in rows]
 
+    LOCK = Statement("SELECT canonical_email FROM users WHERE id = $user_id FOR UPDATE")
+
     # SECURITY: `held` is looked at in the statement itself, so that no scope taken away meanwhile is given back by one
     # who lacks it; and whoever sets the password of a user, or where its mail goes, can be that user. Another address
     # has yet to be verified; another spelling of it has not.
@@ -290,25 +313,32 @@ class UserRepository:
             EmailTaken: another user has the new e-mail, in some spelling.
             ScopeNotHeld: a scope is given that is not held, or a user taken over who has more than is held.
         """
+        canonical = None if change.email is None else canonical_email(change.email)
         try:
             async with self._database.transaction() as transaction:
+                before = None
+                if canonical is not None:
+                    before = await transaction.fetchrow(self.LOCK, user_id=user_id)
                 row = await transaction.fetchrow(
                     self.UPDATE, user_id=user_id, held=held, name=change.name, email=change.email,
-                    canonical_email=None if change.email is None else canonical_email(change.email),
+                    canonical_email=canonical,
                     password_hash=change.password_hash, scopes=change.scopes, disabled=change.disabled,
                     email_verified_at=change.email_verified_at, clear_email_verified_at=change.clear_email_verified_at,
                 )  # fmt: skip
                 if row is None:
                     _one_user(await transaction.fetchrow(self.GET, user_id=user_id))
                     raise ScopeNotHeld
+                if canonical is not None and before is not None:
+                    await self._emails.claim(transaction, canonical, user_id)
+                    if before["canonical_email"] != canonical:
+                        await self._emails.release(transaction, before["canonical_email"], user_id)
                 if change.password_hash is not None or change.disabled:
                     await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=None)
         except asyncpg.UniqueViolationError as error:
-            _raise_email_taken(error)
-            raise
+            raise EmailTaken from error
         return _one_user(row)
 
-    DELETE = Statement("DELETE FROM users WHERE id = $user_id RETURNING id")
+    DELETE = Statement("DELETE FROM users WHERE id = $user_id RETURNING canonical_email")
 
     async def delete(self, user_id: int) -> None:
         """Delete a user; the sessions go with it.
@@ -316,13 +346,11 @@ class UserRepository:
         Raises:
             NotFound: there is no such user.
         """
-        if await self._database.fetchrow(self.DELETE, user_id=user_id) is None:
-            raise NotFound
-
-
-def _raise_email_taken(error: asyncpg.UniqueViolationError) -> None:
-    if error.constraint_name == "users_canonical_email_key":
-        raise EmailTaken from error
+        async with self._database.transaction() as transaction:
+            row = await transaction.fetchrow(self.DELETE, user_id=user_id)
+            if row is None:
+                raise NotFound
+            await self._emails.release(transaction, row["canonical_email"], user_id)
 
 
 def _one_user(row: asyncpg.Record | None) -> UserRecord:

@@ -76,30 +76,23 @@ def _ascii_domain(domain: str) -> str:
     Raises:
         ValueError: it is not labels of letters, digits and hyphens, or one of them is empty or too long.
     """
-    if not domain.isascii():
-        import idna  # late: 2 MB, and few services ever meet such a domain
-
-        try:
-            labels = idna.uts46_remap(domain).split(".")
-            # SECURITY: each takes up to 0.1 ms
-            if len(labels) > _MAX_LABELS:
-                raise ValueError("not an e-mail address")
-            domain = ".".join(_a_label(label) for label in labels)
-        except ValueError:  # idna's own quote the domain
-            raise ValueError("not an e-mail address") from None
-    domain = domain.lower()
+    domain = (domain if domain.isascii() else _in_a_labels(domain)).lower()
     if not _DOMAIN.fullmatch(domain):
         raise ValueError("not an e-mail address")
     return domain
 
 
-def _a_label(label: str) -> str:
-    import idna
+def _in_a_labels(domain: str) -> str:
+    import idna  # late: 2 MB, and few services ever meet such a domain
 
-    # SECURITY: checking a label takes time that grows with the square
-    if label.isascii() or len(label) > _LABEL_MAX_LENGTH:
-        return label
-    return idna.alabel(label).decode()
+    try:
+        labels = idna.uts46_remap(domain).split(".")
+        # SECURITY: a label takes up to 0.1 ms, a long one more with the square; such a domain has no A-labels anyway
+        if len(labels) > _MAX_LABELS or len(max(labels, key=len)) > _LABEL_MAX_LENGTH:
+            return domain
+        return ".".join(label if label.isascii() else idna.alabel(label).decode() for label in labels)
+    except ValueError:  # idna's own, which quotes the domain
+        return domain
 
 
 # -- Names of users ---------------------------------------------------------------------------------------------------

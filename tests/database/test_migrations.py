@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from alembic import command
 from alembic.script import ScriptDirectory
 
 from support.commands import Outcome, run
-from support.database import query, revision_of, table_names, user_ids
+from support.database import fill_users, query, revision_of, table_names, user_ids
 from support.services import environment_of
 from support.users import add_user
 from wutang_auth.database import REVISION, migrations
 
 CHECKOUT = Path(__file__).parents[2]
+EMAILS = "0004"
 
 
 async def migrate(url: str, *arguments: str) -> Outcome:
@@ -34,11 +36,11 @@ async def test_migrate_goes_on_from_each_revision(empty_database_url: str) -> No
     revisions = [script.revision for script in scripts.walk_revisions()][::-1]
     configuration = migrations.config(empty_database_url)
     await asyncio.to_thread(command.upgrade, configuration, revisions[0])
-    user = await add_user(empty_database_url)
+    await fill_users(empty_database_url, 3)
     for step in revisions[1:]:
         await asyncio.to_thread(command.upgrade, configuration, step)
         assert await revision_of(empty_database_url) == [step]
-    assert await user_ids(empty_database_url) == {user.id}
+    assert await user_ids(empty_database_url) == {1, 2, 3}
     await asyncio.to_thread(command.check, configuration)
 
 
@@ -104,3 +106,65 @@ async def test_constraints_hold_in_the_database(database_url: str) -> None:
         )
     given = "INSERT INTO users (id, email, canonical_email, password_hash) VALUES (4711, $1, $1, $1) RETURNING id"
     assert [row[0] for row in await query(database_url, given, "b@x.y")] == [4711]
+
+
+BEFORE_EMAILS = str(int(EMAILS) - 1).zfill(4)
+
+
+async def users_before(url: str, *emails: str) -> None:
+    """Users as the release before `emails` made them."""
+    await asyncio.to_thread(command.upgrade, migrations.config(url), BEFORE_EMAILS)
+    for email in emails:
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold())
+        insert = "INSERT INTO users (email, canonical_email, password_hash) VALUES ($1, $2, 'x')"
+        await query(url, insert, email, folded)
+
+
+async def test_addresses_are_brought_to_their_canonical_form_and_claimed(empty_database_url: str) -> None:
+    # the new form of the last one is the old form of the one before it; one of them is no address any more
+    emails = ["Ada@WuTang.example", "info@München.example", "x@XN--MNCHEN-3YA.example", "李雷@例子。中国",
+              "a@x_é.example", "a@straße.example", "a@strasse。example"]  # fmt: skip
+    await users_before(empty_database_url, *emails)
+    await fill_users(empty_database_url, 2500)
+    done = await migrate(empty_database_url)
+    assert done.said == f"migrated the schema from {BEFORE_EMAILS} to {REVISION}"
+    rows = await query(empty_database_url, "SELECT * FROM users JOIN emails USING (canonical_email) ORDER BY id")
+    assert len(rows) == 2507
+    assert all(row["id"] == row["user_id"] for row in rows)
+    assert [row["email"] for row in rows[:7]] == emails
+    assert [row["canonical_email"] for row in rows[:7]] == [
+        "ada@wutang.example", "info@xn--mnchen-3ya.example", "x@xn--mnchen-3ya.example", "李雷@xn--fsqu00a.xn--fiqs8s",
+        "a@x_é.example", "a@xn--strae-oqa.example", "a@strasse.example",
+    ]  # fmt: skip
+
+
+async def test_two_users_of_one_address_stop_the_migration_until_one_has_another(empty_database_url: str) -> None:
+    await users_before(
+        empty_database_url, "info@xn--mnchen-3ya.example", "ada@wutang.example", "a@例子.中国", "a@例子。中国",
+        "Info@München.example", "a@xn--fsqu00a.xn--fiqs8s", "b@bücher.example",
+    )  # fmt: skip
+    before = await query(empty_database_url, "SELECT * FROM users ORDER BY id")
+    refused = (await migrate(empty_database_url)).error
+    assert refused == (
+        "nothing was changed, since these users have one e-mail address in several spellings: "
+        "1 (info@xn--mnchen-3ya.example) and 5 (Info@München.example); "
+        "3 (a@例子.中国) and 4 (a@例子。中国) and 6 (a@xn--fsqu00a.xn--fiqs8s); "
+        "give all but one of each another one by `wutang-auth users change-email ID EMAIL`, "
+        "then run `wutang-auth migrate` again"
+    )
+    assert await query(empty_database_url, "SELECT * FROM users ORDER BY id") == before
+    assert await revision_of(empty_database_url) == [BEFORE_EMAILS]
+    assert "emails" not in await table_names(empty_database_url)
+
+    environment = {"WUTANG_DATABASE_URL": empty_database_url}
+    for user_id, email in ((5, "old.info@münchen.example"), (4, "a4@x.example"), (6, "a6@x.example")):
+        changed = await run(environment, "users", "change-email", user_id, email)
+        assert changed.said == f"changed the address of user {user_id}, {email}"
+    taken = await run(environment, "users", "change-email", 3, "ADA@wutang.example")
+    assert taken.error == "another user has this e-mail"
+    assert (await migrate(empty_database_url)).said == f"migrated the schema from {BEFORE_EMAILS} to {REVISION}"
+    rows = await query(empty_database_url, "SELECT canonical_email FROM emails ORDER BY user_id")
+    assert [row[0] for row in rows] == [
+        "info@xn--mnchen-3ya.example", "ada@wutang.example", "a@xn--fsqu00a.xn--fiqs8s", "a4@x.example",
+        "old.info@xn--mnchen-3ya.example", "a6@x.example", "b@xn--bcher-kva.example",
+    ]  # fmt: skip

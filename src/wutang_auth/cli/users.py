@@ -20,13 +20,17 @@ from wutang_auth.cli.context import (
     run_users_with,
 )
 from wutang_auth.cli.output import document, documents, say, table
-from wutang_auth.fields import parse_email, parse_name, parse_scopes
+from wutang_auth.fields import MAX_USER_ID, parse_email, parse_name, parse_scopes
 from wutang_auth.repository import UserChange, UserRecord
 from wutang_auth.service import NewUser, UserService
 
 app = typer.Typer(help="The accounts.", no_args_is_help=True)
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="In any spelling.", show_default=False)]
+UserId = Annotated[
+    int, typer.Argument(metavar="ID", min=1, max=MAX_USER_ID, help="As `users list` shows it.", show_default=False)
+]
+NewEmail = Annotated[str, typer.Argument(metavar="EMAIL", help="The new address.", show_default=False)]
 ScopeNames = Annotated[list[str], typer.Argument(metavar="SCOPE...", help="Such as orders:read.", show_default=False)]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -93,6 +97,17 @@ def set_password(
         return await service.update_user(None, user.id, UserChange(), password=password)
 
     _tell(_changed(data_dir, address, work), "set the password of", as_json=as_json)
+
+
+@app.command("change-email")
+def change_email(user_id: UserId, email: NewEmail, *, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
+    """Give a user another address, which is not verified; works before `migrate` too."""
+    address = parsed_email(email)
+    _tell(
+        run_users(data_dir, lambda service: service.change_email(user_id, address)),
+        "changed the address of",
+        as_json=as_json,
+    )
 
 
 @app.command()

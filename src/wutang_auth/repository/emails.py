@@ -14,6 +14,13 @@ class EmailRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    IS_THERE = Statement("SELECT to_regclass('emails') IS NOT NULL AS is_there")
+
+    async def is_there(self) -> bool:
+        """Whether the migration has made the table, which it does not while two users have one address."""
+        row = await self._database.fetchrow(self.IS_THERE)
+        return row is not None and bool(row["is_there"])
+
     OWNER = Statement("SELECT user_id FROM emails WHERE canonical_email = $canonical_email")
 
     async def owner(self, canonical_email: str) -> int | None:

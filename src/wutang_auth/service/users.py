@@ -148,6 +148,17 @@ class UserService:
         audit.record("user_changed", user_id=user_id, changed=["scopes"])
         return user
 
+    async def change_email(self, user_id: int, email: str) -> UserRecord:
+        """Give a user another address, also before the schema is at head; for operators.
+
+        Raises:
+            NotFound: there is no such user.
+            EmailTaken: another user has this e-mail, in some spelling.
+        """
+        user = await self._users.change_email(user_id, email)
+        audit.record("user_changed", user_id=user_id, changed=["email"])
+        return user
+
     async def delete_user(self, actor: Caller | None, user_id: int) -> None:
         """Delete a user and end its sessions.
 

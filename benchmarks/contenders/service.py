@@ -30,6 +30,7 @@ def seed(plan: Plan) -> None:
             plan.password_hash,
             plan.users,
         )
+        await connection.execute("INSERT INTO emails (canonical_email, user_id) SELECT canonical_email, id FROM users")
         await connection.execute("SELECT setval(pg_get_serial_sequence('users', 'id'), (SELECT max(id) FROM users))")
         await insert_sessions(connection, plan.users, plan.sessions or plan.users)
         found = await some_sessions(connection, plan)

@@ -76,23 +76,24 @@ def _ascii_domain(domain: str) -> str:
     Raises:
         ValueError: it is not labels of letters, digits and hyphens, or one of them is empty or too long.
     """
-    domain = (domain if domain.isascii() else _in_a_labels(domain)).lower()
-    if not _DOMAIN.fullmatch(domain):
+    name = domain.lower() if domain.isascii() else _in_a_labels(domain)
+    if not _DOMAIN.fullmatch(name):
         raise ValueError("not an e-mail address")
-    return domain
+    return name
 
 
 def _in_a_labels(domain: str) -> str:
+    """The domain in ASCII; empty if it has no such form."""
     import idna  # late: 2 MB, and few services ever meet such a domain
 
     try:
         labels = idna.uts46_remap(domain).split(".")
         # SECURITY: a label takes up to 0.1 ms, a long one more with the square; such a domain has no A-labels anyway
         if len(labels) > _MAX_LABELS or len(max(labels, key=len)) > _LABEL_MAX_LENGTH:
-            return domain
+            return ""
         return ".".join(label if label.isascii() else idna.alabel(label).decode() for label in labels)
     except ValueError:  # idna's own, which quotes the domain
-        return domain
+        return ""
 
 
 # -- Names of users ---------------------------------------------------------------------------------------------------

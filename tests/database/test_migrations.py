@@ -19,7 +19,6 @@ from support.users import add_user
 from wutang_auth.database import REVISION, migrations
 
 CHECKOUT = Path(__file__).parents[2]
-EMAILS = "0004"
 
 
 async def migrate(url: str, *arguments: str) -> Outcome:
@@ -108,7 +107,7 @@ async def test_constraints_hold_in_the_database(database_url: str) -> None:
     assert [row[0] for row in await query(database_url, given, "b@x.y")] == [4711]
 
 
-BEFORE_EMAILS = str(int(EMAILS) - 1).zfill(4)
+BEFORE_EMAILS = ScriptDirectory.from_config(migrations.config()).get_revision("0004").down_revision
 
 
 async def users_before(url: str, *emails: str) -> None:

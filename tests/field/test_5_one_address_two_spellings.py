@@ -25,7 +25,7 @@ PAIRS = [
     pytest.param("info@例子.中国", "info@xn--fsqu00a｡xn--fiqs8s", id="5: half-width ideographic dot"),
     pytest.param("李雷@例子.中国", "李雷@xn--fsqu00a.XN--FIQS8S", id="5: local part beyond ASCII"),
     pytest.param("a@straße.example", "a@xn--strae-oqa.example", id="5: a sharp s stays one"),
-    pytest.param("a@όσος.example", "a@xn--0xaha6b.example", id="5: a final sigma stays one"),
+    pytest.param("a@όσος.example", "a@xn--0xagb9a.example", id="5: a final sigma stays one"),
     pytest.param("a@نامه\u200cای.example", "a@xn--mgba3gch31f060k.example", id="5: a joiner stays one"),
     pytest.param("a@büro.ab--cd.example", "a@xn--bro-hoa.ab--cd.example", id="5: hyphens in places three and four"),
 ]
@@ -74,7 +74,7 @@ async def test_5_throttle_counts_both_spellings_together(start: Start) -> None:
         (await service.client.post("/api/auth/login", json={"email": spelling, "password": "wrong"})).status_code
         for spelling in (TYPED, SENT, "INFO@ＭÜNCHEN。example", SENT.upper())
     ]
-    assert statuses == [401, 401, 401, 429]
+    assert statuses == [401, 401, 429, 429]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Create emails, from canonical address to user, and bring every address to its present canonical form.
 
 Revision ID: 0004
-Revises: 0002
+Revises: 0003
 """
 
 from collections import defaultdict
@@ -14,7 +14,7 @@ from wutang_auth.database.migrations import MigrationError
 from wutang_auth.fields import canonical_email
 
 revision: str = "0004"
-down_revision: str | None = "0002"
+down_revision: str | None = "0003"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
@@ -87,7 +87,7 @@ def _told(connection: sa.Connection, rivals: dict[str, list[int]]) -> str:
     shown = {user_id: f"{user_id} ({email})" for user_id, email in emails}
     listed = "; ".join(" and ".join(shown[user_id] for user_id in group) for group in sorted(groups))
     return (
-        f"nothing was changed, since these users have one e-mail address in several spellings: {listed}; "
+        f"no address was changed, since these users have one e-mail address in several spellings: {listed}; "
         "give all but one of each another one by `wutang-auth users change-email ID EMAIL`, "
         "then run `wutang-auth migrate` again"
     )

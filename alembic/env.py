@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
 import wutang_auth.models  # noqa: F401 -- fills the metadata
+from wutang_auth.database.connecting import connect
 
 _LOCK = 7_310_238_455  # any number, the same for every migration of this service
 
@@ -25,7 +26,7 @@ def _migrate(connection: Connection) -> None:
 
 async def _connect(url: str, **_: object) -> "asyncpg.Connection[asyncpg.Record]":
     timeout, prepare = (context.config.attributes.get(name) for name in ("connect_timeout", "prepare"))
-    return await asyncpg.connect(url, timeout=timeout or 10, statement_cache_size=0 if prepare is False else 100)
+    return await connect(url, timeout=timeout or 10, statement_cache_size=0 if prepare is False else 100)
 
 
 async def _run() -> None:

@@ -25,11 +25,15 @@ AuthError
 └── Failed                     50001  500
     └── Unavailable            50001  503
         ├── DatabaseUnavailable
+        │   └── DatabaseMisconfigured
+        │       └── DatabaseUnfit
         └── Overloaded
 
 A class names its response code and, where it differs from the code's own, its HTTP status.
 """
 
+import inspect
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -204,5 +208,30 @@ class DatabaseUnavailable(Unavailable):
     """PostgreSQL is away, too slow or read-only. The outcome of a write is unknown."""
 
 
+class DatabaseMisconfigured(DatabaseUnavailable):
+    """PostgreSQL refuses until an operator has changed something."""
+
+    def __init__(self, words: str = "", *, public: str = "database unavailable") -> None:
+        super().__init__(words)
+        self.public = public
+        """What happened, for everyone: without names that this repository does not have."""
+
+
+class DatabaseUnfit(DatabaseMisconfigured):
+    """PostgreSQL is there, but the service cannot rest on it."""
+
+
 class Overloaded(Unavailable):
     """The queue is full."""
+
+
+def in_words(error: BaseException) -> str:
+    """What happened, in one line without values: what our errors say, what the system's number or the class means.
+
+    SECURITY: not the message of a foreign exception; it quotes values, and values are passwords and tokens here.
+    """
+    if isinstance(error, AuthError) and str(error):
+        return str(error)
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return (inspect.getdoc(type(error)) or "An error without a description.").partition("\n")[0].rstrip(".")

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from wutang_auth.database import Database
+from wutang_auth.database import Database, FailureLog
 from wutang_auth.passwords.rules import PasswordRules
 from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import AttemptRepository, SchemaRepository, SessionRepository, UserRepository
@@ -38,9 +38,10 @@ async def open_services(
     hash_thread_initializer: Callable[[], None] | None = None,
 ) -> AsyncIterator[Services]:
     """Services on the database of the settings, with their background tasks; closed at the end of the block."""
-    database = open_database(settings, size=settings.db_pool_size)
+    failure_log = FailureLog()
+    database = open_database(settings, size=settings.db_pool_size, failure_log=failure_log)
     # a few connections of its own: a storm of logins finds no others to hold, and its counters need not wait for disks
-    counters = open_database(settings, size=_THROTTLE_CONNECTIONS, synchronous_commit="off")
+    counters = open_database(settings, size=_THROTTLE_CONNECTIONS, failure_log=failure_log, synchronous_commit="off")
     throttle = Throttle(
         AttemptRepository(counters),
         account_allowed_failures=settings.throttle_account_failures,
@@ -69,7 +70,7 @@ async def open_services(
         users=UserService(users=users, sessions=sessions, passwords=passwords, rules=rules),
         tokens=tokens,
         passwords=passwords,
-        schema=SchemaRepository(database),
+        schema=SchemaRepository(database, failure_log),
     )
     try:
         async with in_background(
@@ -101,7 +102,9 @@ async def open_users(database: Database, *, password_min_length: int) -> AsyncIt
         passwords.close()
 
 
-def open_database(settings: DatabaseSettings, *, size: int, **server_settings: str) -> Database:
+def open_database(
+    settings: DatabaseSettings, *, size: int, failure_log: FailureLog | None = None, **server_settings: str
+) -> Database:
     """At most `size` connections with the time limits of the settings; the first is made when it is needed."""
     return Database(
         settings.database_url.get_secret_value(),
@@ -111,4 +114,5 @@ def open_database(settings: DatabaseSettings, *, size: int, **server_settings: s
         pool_timeout=settings.db_pool_timeout,
         prepare=settings.db_prepared_statements,
         server_settings=server_settings,
+        failure_log=failure_log,
     )

@@ -58,7 +58,7 @@ async def test_warning_is_a_line_of_the_log_where_there_is_one(environment: dict
 @pytest.mark.parametrize("command", ["users list", "sessions prune", "users export", "migrate"])
 async def test_command_keeps_the_time_limits_of_the_database(command: str, environment: dict[str, str]) -> None:
     late = Shell({**environment, "WUTANG_DB_CONNECT_TIMEOUT": "0.000001"})
-    assert "TimeoutError" in (await late(command)).error
+    assert "no answer in time" in (await late(command)).error
     refused = Shell({**environment, "WUTANG_DB_CONNECT_TIMEOUT": "canary"})
     assert (await refused(command)).error.startswith("WUTANG_DB_CONNECT_TIMEOUT: ")
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
+from asyncpg import PostgresError
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
@@ -17,9 +18,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from wutang_auth.api.middleware.security_headers import SECURITY_HEADERS
+from wutang_auth.database.failures import failure_of
 from wutang_auth.errors import (
     AuthError,
     Conflict,
+    DatabaseMisconfigured,
     Failed,
     FieldError,
     InsufficientScope,
@@ -30,6 +33,7 @@ from wutang_auth.errors import (
     TokenMissing,
     TooManyAttempts,
     Unauthenticated,
+    in_words,
 )
 from wutang_auth.messages import field_problem
 from wutang_auth.observability.logs import places
@@ -146,15 +150,16 @@ def install(app: FastAPI) -> None:
 
 async def _handle(request: Request, error: Exception) -> Response:
     if isinstance(error, AuthError):
-        if error.status >= 500:
-            logger.error("answered %d: %s", error.status, _cause(error))
+        if error.status >= 500 and not isinstance(error, DatabaseMisconfigured):  # which the log has had once
+            logger.error("answered %d: %s", error.status, in_words(error))
         return refusal(request, error)
     if isinstance(error, RequestValidationError):
         return refusal(request, InvalidParameters(field_errors(error.errors())))
     if isinstance(error, HTTPException):
         return _http_refusal(request, error)
     # SECURITY: where it broke, not with what; messages of foreign exceptions hold values
-    logger.critical("a bug: %s", type(error).__name__, extra={"fields": {"places": places(error.__traceback__)}})
+    why = failure_of(error) if isinstance(error, PostgresError) else in_words(error)
+    logger.critical("a bug: %s", why, extra={"fields": {"places": places(error.__traceback__)}})
     return refusal(request, Failed())
 
 
@@ -194,7 +199,7 @@ def _http_refusal(request: Request, error: HTTPException) -> Response:
     if status < 400:
         return Response(None, status, headers)
     if status >= 500:
-        logger.error("answered %d: %s", status, _cause(error))
+        logger.error("answered %d: %s", status, in_words(error.__cause__ or error))
     code = _CODE_BY_STATUS.get(status, ResponseCode.INVALID_PARAMETERS if status < 500 else ResponseCode.FAILED)
     response = Response(_content(request, code, is_by_guard=status == 401), status, headers, "application/json")
     if status == 401:
@@ -240,14 +245,6 @@ def malformed_request() -> bytes:
 
 def _error_field(error: FieldError, language: Language) -> dict[str, str]:
     return {"field": error.field, "message": field_problem(error.problem, language, limit=error.limit)}
-
-
-def _cause(error: BaseException) -> str:
-    names = [type(error).__name__]
-    while error.__cause__ is not None:
-        error = error.__cause__
-        names.append(type(error).__name__)
-    return " from ".join(names)
 
 
 def field_errors(errors: Iterable[Any]) -> list[FieldError]:

@@ -1,11 +1,15 @@
 """The command line."""
 
+import os
 import sys
+from pathlib import Path
 
 import typer
 
 from wutang_auth.cli import dev, keys, migrate, openapi, serve, sessions, users
 from wutang_auth.cli.context import CommandError
+from wutang_auth.errors import in_words
+from wutang_auth.observability.logs import places
 
 app = typer.Typer(
     name="wutang-auth",
@@ -26,6 +30,7 @@ app.add_typer(sessions.app, name="sessions")
 
 def main() -> None:
     """The console script: an error is one line on stderr and exit code 1."""
+    _leave_foreign_home()
     try:
         app()
     except CommandError as error:
@@ -34,3 +39,16 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except Exception as error:  # noqa: BLE001 -- what nobody foresaw is one line too
+        print(f"wutang-auth: a bug: {in_words(error)} at {places(error.__traceback__)}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+
+
+def _leave_foreign_home() -> None:
+    """Where HOME is somebody else's, as in a container with another uid, look for no files there; nor does libpq."""
+    try:
+        (Path.home() / ".postgresql").stat()
+    except PermissionError:
+        os.environ["HOME"] = "/nonexistent"  # that of Debian's users who have none
+    except (OSError, RuntimeError):
+        pass  # nothing is there

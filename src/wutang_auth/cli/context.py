@@ -8,12 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypedDict, TypeVar
 
+import asyncpg
 import typer
 
 from wutang_auth import settings as settings_module
 from wutang_auth.database import Database
+from wutang_auth.database.failures import failure_of
 from wutang_auth.embedded import EmbeddedError, EmbeddedPostgres
-from wutang_auth.errors import AuthError, DatabaseUnavailable, EmailTaken, InvalidParameters, NotFound
+from wutang_auth.errors import (
+    AuthError,
+    DatabaseMisconfigured,
+    DatabaseUnavailable,
+    EmailTaken,
+    InvalidParameters,
+    NotFound,
+)
 from wutang_auth.factory import open_database, open_users
 from wutang_auth.messages import field_problem
 from wutang_auth.service import UserService
@@ -196,10 +205,23 @@ def _run(settings: CommandSettings, work: Callable[[Database], Awaitable[T]]) ->
         finally:
             await database.close()
 
-    try:
+    with in_one_line():
         return asyncio.run(with_database())
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """Turn what the work and the database refuse into lines for people.
+
+    Raises:
+        CommandError: something was refused, or the database is away.
+    """
+    try:
+        yield
     except AuthError as error:
         raise CommandError(_explained(error)) from error
+    except asyncpg.PostgresError as error:
+        raise CommandError(f"the database refuses: {failure_of(error)}") from error
 
 
 def _explained(error: AuthError) -> str:
@@ -211,9 +233,8 @@ def _explained(error: AuthError) -> str:
         return "another user has this e-mail"
     if isinstance(error, NotFound):
         return "there is no such user"
+    if isinstance(error, DatabaseMisconfigured):
+        return f"the database cannot be used: {error}"
     if isinstance(error, DatabaseUnavailable):
-        cause = type(error.__cause__).__name__ if error.__cause__ else str(error)
-        if cause in ("UndefinedTableError", "UndefinedColumnError"):
-            return "the schema is behind; run `wutang-auth migrate`"
-        return f"the database cannot be reached ({cause}); check WUTANG_DATABASE_URL"
+        return f"the database cannot be reached ({error}); check WUTANG_DATABASE_URL"
     return error.code.english

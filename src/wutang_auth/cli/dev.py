@@ -19,6 +19,7 @@ from wutang_auth.cli.context import (
     CommandError,
     DataDir,
     embedded,
+    in_one_line,
     is_set,
     load,
     migration_options,
@@ -88,16 +89,16 @@ def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.so
     )
     options = migration_options(settings)
     try:
-        if migrations.current(database_url, **options) != REVISION:
-            migrations.upgrade(database_url, **options)
+        with in_one_line():
+            if migrations.current(database_url, **options) != REVISION:
+                migrations.upgrade(database_url, **options)
         if not settings.keys_file.exists():
             key_file.save(KeyRing.generate(), settings.keys_file)
         app = server.create_app(settings)
     except KeyRingError as error:
         raise CommandError(f"WUTANG_KEYS_FILE: {error}" if is_set("keys_file") else str(error)) from None
-    except migrations.MigrationError as error:
-        raise CommandError(str(error)) from None
-    password = asyncio.run(_demo_user(settings, _read(data_dir).get("password")))
+    with in_one_line():
+        password = asyncio.run(_demo_user(settings, _read(data_dir).get("password")))
     details = {"base_url": base_url, "email": _DEMO_EMAIL, "password": password, "pid": os.getpid()}
     _write(data_dir, details)
     say(_banner(details, data_dir))

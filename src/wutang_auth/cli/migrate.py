@@ -10,6 +10,7 @@ from wutang_auth.cli.context import (
     CommandSettings,
     DataDir,
     database_settings,
+    in_one_line,
     migration_options,
 )
 from wutang_auth.cli.output import say
@@ -25,7 +26,7 @@ def migrate(
 
     with database_settings(CommandSettings, data_dir) as settings:
         url, options = settings.database_url.get_secret_value(), migration_options(settings)
-        try:
+        with in_one_line():
             before = migrations.current(url, **options)
             if before == REVISION:
                 say(f"the schema is at head ({before})")
@@ -39,6 +40,4 @@ def migrate(
                     f"the schema is behind ({before or 'empty'}, not {REVISION}); run `wutang-auth migrate`"
                 )
             migrations.upgrade(url, **options)
-        except migrations.MigrationError as error:
-            raise CommandError(str(error)) from None
         say(f"migrated the schema from {before or 'empty'} to {REVISION}")

@@ -1,11 +1,18 @@
 """`wutang-auth serve`: the service in production."""
 
+import asyncio
+import logging
 from typing import Annotated
 
 import typer
 
-from wutang_auth.cli.context import CommandError, load
+from wutang_auth.cli.context import CommandError, in_one_line, load
+from wutang_auth.database import preflight
+from wutang_auth.errors import DatabaseUnavailable, DatabaseUnfit
+from wutang_auth.factory import open_database
 from wutang_auth.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 def serve(
@@ -19,6 +26,8 @@ def serve(
     from wutang_auth.tokens import key_file
     from wutang_auth.tokens.key_ring import KeyRingError
 
+    with in_one_line():
+        asyncio.run(_check_database(settings))
     app = None
     try:
         if workers == 1:
@@ -34,3 +43,21 @@ def serve(
     bound = listener.getsockname()[1]
     server.logger.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, bound)
     server.run(settings, listener, app=app, workers=workers)
+
+
+async def _check_database(settings: Settings) -> None:
+    """Look whether the database is fit. Where it is not there, the service starts all the same and waits for it.
+
+    Raises:
+        DatabaseUnfit: the service cannot rest on it.
+    """
+    database = open_database(settings, size=1)
+    try:
+        async with database.connection() as connection:
+            await preflight.check(connection)
+    except DatabaseUnfit:
+        raise
+    except DatabaseUnavailable as error:
+        logger.warning("the database cannot be used yet: %s", error)
+    finally:
+        await database.close()

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 import asyncpg
 
 from wutang_auth.database import timestamps
+from wutang_auth.database.connecting import connect
 
 # A server looks for the end of the connection while a statement waits, so that what was cut off waits on for a second
 # at most: what waits for a lock never happens. What waits for the synchronous standby stays, as it must.
@@ -57,7 +58,7 @@ class Hosts:
     async def _connect_to(self, url: str) -> "asyncpg.Connection[Any]":
         settings = self._server_settings
         try:
-            raw: asyncpg.Connection[Any] = await asyncpg.connect(
+            raw: asyncpg.Connection[Any] = await connect(
                 url,
                 target_session_attrs="read-write",  # a standby would read what is not so any more
                 statement_cache_size=self._statement_cache_size,

@@ -6,8 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from wutang_auth.database import preflight
+from wutang_auth.database.connecting import connect
+from wutang_auth.database.failures import raise_translated
 from wutang_auth.database.revision import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -17,10 +20,6 @@ T = TypeVar("T")
 
 _CONNECT_SECONDS = 10.0
 _STATEMENT_CACHE = 100
-
-
-class MigrationError(Exception):
-    """The schema could not be looked at or changed; the message says why."""
 
 
 def config(url: str | None = None, *, connect_timeout: float = _CONNECT_SECONDS, prepare: bool = True) -> "Config":
@@ -43,7 +42,8 @@ def current(url: str, *, connect_timeout: float = _CONNECT_SECONDS, prepare: boo
         prepare: Whether statements may be prepared, which some poolers cannot take.
 
     Raises:
-        MigrationError: the database cannot be reached.
+        DatabaseUnavailable: the database cannot be reached.
+        DatabaseMisconfigured: it refuses, or is not fit for the service.
     """
     return _translated(lambda: asyncio.run(_current(url, connect_timeout, prepare)))
 
@@ -64,7 +64,9 @@ def upgrade(url: str, *, connect_timeout: float = _CONNECT_SECONDS, prepare: boo
         prepare: Whether statements may be prepared, which some poolers cannot take.
 
     Raises:
-        MigrationError: the database cannot be reached, or refuses.
+        DatabaseUnavailable: the database cannot be reached.
+        DatabaseMisconfigured: it refuses, or is not fit for the service.
+        asyncpg.PostgresError: it does not take a migration.
     """
     from alembic import command  # late: most processes never migrate
     from alembic.script import ScriptDirectory
@@ -78,10 +80,15 @@ def upgrade(url: str, *, connect_timeout: float = _CONNECT_SECONDS, prepare: boo
 
 
 async def _current(url: str, connect_timeout: float, prepare: bool) -> str | None:
-    connection = await asyncpg.connect(
-        url, timeout=connect_timeout, statement_cache_size=_STATEMENT_CACHE if prepare else 0
-    )
     try:
+        connection = await connect(
+            url, timeout=connect_timeout, statement_cache_size=_STATEMENT_CACHE if prepare else 0
+        )
+    except Exception as error:
+        raise_translated(error, connecting=True)
+        raise
+    try:
+        await preflight.check(connection)
         revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
     except asyncpg.UndefinedTableError:
         return None
@@ -93,5 +100,20 @@ async def _current(url: str, connect_timeout: float, prepare: bool) -> str | Non
 def _translated(work: Callable[[], T]) -> T:
     try:
         return work()
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError) as error:
-        raise MigrationError(f"the database cannot be reached or refuses ({type(error).__name__})") from error
+    except SQLAlchemyError as error:
+        cause = _cause(error)
+        raise_translated(cause)
+        raise cause from error
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise_translated(error)
+        raise
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What the driver raised, which SQLAlchemy has wrapped twice."""
+    while not isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+        inner = error.orig if isinstance(error, DBAPIError) else error.__cause__
+        if inner is None:
+            break
+        error = inner
+    return error

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 import asyncpg
 
 from wutang_auth.context import request_context
+from wutang_auth.database.failure_log import FailureLog
 from wutang_auth.database.failures import is_unavailable, leaves_usable, raise_translated
 from wutang_auth.database.hosts import Hosts
 from wutang_auth.database.statement import Statement
-from wutang_auth.errors import DatabaseUnavailable
+from wutang_auth.errors import DatabaseMisconfigured, DatabaseUnavailable
 
 _WATCH_SECONDS = 0.1
 _FULL_SECONDS = 1.0  # for so long a server that took no more connections is not asked for another one
@@ -70,6 +71,7 @@ class Database:
 
     All methods raise:
         DatabaseUnavailable: PostgreSQL is away, too slow or read-only. What was sent may have happened nevertheless.
+        DatabaseMisconfigured: PostgreSQL refuses until an operator has changed something.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Database:
         pool_timeout: float = 1.0,
         prepare: bool = True,
         server_settings: Mapping[str, str] = {},
+        failure_log: FailureLog | None = None,
     ) -> None:
         self._hosts = Hosts(
             url,
@@ -93,6 +96,7 @@ class Database:
         self._statement_timeout = statement_timeout
         self._pool_timeout = pool_timeout
         self._prepare = prepare
+        self._failure_log = failure_log
         self._connections: set[_Connection] = set()
         self._watch: asyncio.TimerHandle | None = None
         self._idle: list[_Connection] = []
@@ -116,12 +120,14 @@ class Database:
             connection.ensure_writable()
         except BaseException as error:
             self._release(connection, error)
-            raise_translated(error)
+            self._raise_translated(error, statement)
             raise
         finally:
             if budget is not None:
                 budget.seconds_left -= loop.time() - started
         self._release(connection)
+        if self._failure_log is not None and self._failure_log.failing:
+            self._failure_log.succeeded(statement)
         return rows
 
     async def fetchrow(self, statement: Statement, **parameters: Any) -> asyncpg.Record | None:
@@ -174,6 +180,14 @@ class Database:
         prepared: _Prepared = await connection.raw.prepare(statement.sql)
         connection.prepared[statement] = prepared
         return prepared
+
+    def _raise_translated(self, error: BaseException, statement: Statement | None, *, connecting: bool = False) -> None:
+        try:
+            raise_translated(error, connecting=connecting)
+        except DatabaseMisconfigured as misconfigured:
+            if self._failure_log is not None:
+                self._failure_log.failed(statement, str(misconfigured))
+            raise
 
     def _take(self) -> _Connection | None:
         """An idle connection, if there is one."""
@@ -231,8 +245,10 @@ class Database:
             if isinstance(error, asyncpg.TooManyConnectionsError):
                 self._server_full_until = loop.time() + _FULL_SECONDS
             self._wake_waiter()
-            raise_translated(error)
+            self._raise_translated(error, None, connecting=True)
             raise
+        if self._failure_log is not None:
+            self._failure_log.succeeded(None)
         connection = _Connection(raw, generation)
         self._connections.add(connection)
         if self._watch is None:

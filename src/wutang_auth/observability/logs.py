@@ -10,6 +10,7 @@ from functools import lru_cache
 from types import TracebackType
 
 from wutang_auth.context import request_context
+from wutang_auth.errors import in_words
 from wutang_auth.settings import LogSettings
 
 _PLAIN = re.compile("[A-Za-z0-9_.,:@/+-]+")
@@ -98,6 +99,5 @@ def places(trace: TracebackType | None) -> str:
 
 
 def _error(record: logging.LogRecord) -> str:
-    # SECURITY: not its message; foreign exceptions quote values, and values are passwords and tokens here
-    kind, _, trace = record.exc_info or (None, None, None)
-    return f"{kind.__name__ if kind else 'unknown'} at {places(trace)}"
+    _, error, trace = record.exc_info or (None, None, None)
+    return f"{in_words(error) if error else 'unknown'} at {places(trace)}"

@@ -1,11 +1,12 @@
 """All that can be set, in groups. Times are seconds. Secrets have no default."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
-from wutang_auth.settings.loading import PREFIX, SettingsGroup
+from wutang_auth.settings.database_url import implied_settings
+from wutang_auth.settings.loading import PREFIX, SettingsGroup, is_set
 from wutang_auth.settings.processors import processors
 from wutang_auth.settings.values import ANY_CASE, Networks, Origins, PostgresUrl, RootPath
 
@@ -30,6 +31,17 @@ class DatabaseSettings(SettingsGroup):
     db_grouped_reads: bool = Field(
         default=True, description="requests at the same time share the query that reads their sessions"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_url(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """What the URL says of the other settings; they outrank it where they are set, the defaults do not."""
+        url = given.get("database_url", "")
+        try:
+            implied = implied_settings(url.get_secret_value() if isinstance(url, SecretStr) else str(url))
+        except ValueError as error:
+            raise ValueError(f"{PREFIX}DATABASE_URL: {error}") from None
+        return {**given, **{name: value for name, value in implied.items() if not is_set(name)}}
 
 
 class KeySettings(SettingsGroup):

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from wutang_auth.api.dependencies import services
 from wutang_auth.database import REVISION
-from wutang_auth.errors import DatabaseUnavailable
+from wutang_auth.errors import DatabaseMisconfigured, DatabaseUnavailable
 
 router = APIRouter(tags=["health"])
 
@@ -47,15 +47,18 @@ async def healthz() -> Response:
 async def readyz(request: Request) -> Response:
     """Whether it can serve.
 
-    For load balancers: the database answers, its schema is the one that this version needs, and the process is not
-    about to stop. No envelope.
+    For load balancers: the database answers, its schema is the one that this version needs, its role may do what
+    requests do, and the process is not about to stop. No envelope.
     """
+    schema = services(request).schema
     try:
-        revision = await services(request).schema.revision()
+        if await schema.revision() != REVISION:
+            return _readiness("schema behind: run `wutang-auth migrate`")
+        await schema.check_role()
+    except DatabaseMisconfigured as error:
+        return _readiness(error.public)
     except DatabaseUnavailable:
         return _readiness("database unavailable")
-    if revision != REVISION:
-        return _readiness("schema behind: run `wutang-auth migrate`")
     if request.app.state.is_draining:
         return _readiness("stopping")
     return _readiness()

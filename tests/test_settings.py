@@ -127,7 +127,7 @@ def test_database_url_is_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 REFUSED: dict[str, tuple[str, str, str]] = {
     "a URL of another database": ("DATABASE_URL", f"mysql://{CANARY}@h/d", "must be a URL that begins with postgresql://"),
-    "SQLAlchemy's URL": ("DATABASE_URL", f"postgresql+asyncpg://{CANARY}@h/d", "must be a URL that begins with"),
+    "JDBC's URL": ("DATABASE_URL", f"jdbc:postgresql://{CANARY}@h/d", "must be a URL that begins with"),
     "words, no URL": ("DATABASE_URL", f"host=h password={CANARY}", "must be a URL that begins with postgresql://"),
     "a URL with a space": ("DATABASE_URL", f"postgresql://{CANARY} x@h/d", "without spaces"),
     "a URL with a line feed": ("DATABASE_URL", f"postgresql://{CANARY}@h/d\n", "without spaces"),

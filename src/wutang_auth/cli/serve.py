@@ -26,8 +26,6 @@ def serve(
     from wutang_auth.tokens import key_file
     from wutang_auth.tokens.key_ring import KeyRingError
 
-    with in_one_line():
-        asyncio.run(_check_database(settings))
     app = None
     try:
         if workers == 1:
@@ -36,6 +34,8 @@ def serve(
             key_file.load(settings.keys_file)
     except KeyRingError as error:
         raise CommandError(f"WUTANG_KEYS_FILE: {error}") from None
+    with in_one_line():
+        asyncio.run(_check_database(settings))
     try:
         listener = server.bind(host, port)
     except OSError as error:

@@ -117,7 +117,6 @@ _IMPLIED: dict[str, tuple[str, Callable[[str], float | None]]] = {
 _OTHER_NAMES = {"schema": "search_path", "currentSchema": "search_path", "ApplicationName": "application_name"}
 _OTHERS = ("hostaddr", "ssl", "requiressl", *_OTHER_NAMES)
 
-_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")  # a password file may be missing
 
 
 def checked_url(value: SecretStr) -> SecretStr:
@@ -127,11 +126,11 @@ def checked_url(value: SecretStr) -> SecretStr:
         ValueError: what asyncpg would find wrong only when a request needs a connection.
     """
     url = value.get_secret_value()
-    found = re.fullmatch(r"postgres(?:ql)?(?:\+\w+)?://([^\s\x00]*)", url)  # +asyncpg and such are SQLAlchemy's
+    found = re.fullmatch(r"(postgres(?:ql)?)(?:\+\w+)?(://[^\s\x00]*)", url)  # +asyncpg and such are SQLAlchemy's
     if found is None:
         raise ValueError("must be a URL that begins with postgresql://, without spaces")
-    url = f"postgresql://{found[1]}"
-    authority = re.split("[/?#]", found[1])[0]
+    url = f"{found[1]}{found[2]}"
+    authority = re.split("[/?#]", found[2][3:])[0]
     hosts = authority.rpartition("@")[2]
     if "," in hosts and "[" in hosts:
         # Python's parser takes that in some versions only
@@ -150,8 +149,10 @@ def checked_url(value: SecretStr) -> SecretStr:
         raise ValueError("its port must be a number; percent-encode what is special in its password")
     kept = _kept(given)
     _check_user(authority, kept)
-    query = urlencode(kept, quote_via=quote)
-    return SecretStr(url.partition("?")[0] + (f"?{query}" if query else ""))
+    if kept != given:
+        query = urlencode(kept, quote_via=quote)
+        url = url.partition("?")[0] + (f"?{query}" if query else "")
+    return SecretStr(url)
 
 
 def implied_settings(url: str) -> dict[str, float]:
@@ -200,7 +201,6 @@ def _kept(given: Mapping[str, str]) -> dict[str, str]:
             raise ValueError(f"{name} must be one of {', '.join(choices)}")
     if kept.get("search_path") == "public":
         del kept["search_path"]  # what it is by itself; a pooler would refuse to be told
-    _check_files(kept)
     return kept
 
 
@@ -242,16 +242,6 @@ def _read_hostaddr(given: Mapping[str, str], kept: dict[str, str]) -> None:
         if kept.get("sslmode") == "verify-full":
             raise ValueError("hostaddr and sslmode=verify-full cannot be kept together; remove hostaddr")
         kept["host"] = given["hostaddr"]
-
-
-def _check_files(kept: Mapping[str, str]) -> None:
-    for name in _FILES:
-        if name in kept:
-            try:
-                Path(kept[name]).open("rb").close()
-            except OSError as error:
-                reason = os.strerror(error.errno) if error.errno else "no such file"
-                raise ValueError(f"{name}: the file {kept[name]} cannot be read: {reason}") from None
 
 
 def _check_user(authority: str, kept: Mapping[str, str]) -> None:

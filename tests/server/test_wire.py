@@ -382,7 +382,9 @@ async def test_nothing_of_all_this_was_a_bug_or_a_secret(server: Process) -> Non
     text = server.log.read_text()
     lines = [json.loads(line) for line in text.splitlines()]
     # clients that hung up while their password waited to be hashed are answered that, if they could hear it
-    assert {line["message"] for line in lines if line["level"] in ("error", "critical")} <= {"answered 503: The queue is full"}
+    assert {line["message"] for line in lines if line["level"] in ("error", "critical")} <= {
+        "answered 503: The queue is full"
+    }
     assert {"login", "refresh"} <= {line["message"] for line in lines}
     for secret in (PASSWORD, canary, login.access_token, login.refresh_token, "Cookie", "WebSocket library"):
         assert secret not in text

@@ -135,7 +135,7 @@ def meaning_of_refused_connection(sqlstate: str) -> Meaning:
     found = meaning(sqlstate)
     if found.fate is not Fate.OURS:
         return found
-    return Meaning(Fate.OPERATOR, "PostgreSQL refuses the connection", found.shown, _URL)
+    return Meaning(Fate.OPERATOR, found.summary, found.shown, _URL)
 
 
 _GRANTS = (

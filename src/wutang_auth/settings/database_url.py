@@ -118,7 +118,6 @@ _OTHER_NAMES = {"schema": "search_path", "currentSchema": "search_path", "Applic
 _OTHERS = ("hostaddr", "ssl", "requiressl", *_OTHER_NAMES)
 
 
-
 def checked_url(value: SecretStr) -> SecretStr:
     """The URL as asyncpg takes it, of what libpq, other drivers and providers write.
 

@@ -1,7 +1,7 @@
 # Every target makes the virtual environment that it needs from requirements-dev.lock by itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv dev test faults lint check-locks format lock clean FORCE
+.PHONY: help venv dev test faults debian-programs lint check-locks format lock clean FORCE
 
 # Finds the first of these that runs and is new enough, and prints $(1) of it. A pyenv shim is on PATH even where it does
 # not run, so pyenv is asked too.
@@ -29,8 +29,14 @@ dev: venv  ## Run the service with a PostgreSQL of its own; nothing to set up
 test: venv  ## Run the tests; without ARGS also say which branches no test takes
 	$(BIN)/pytest $(or $(ARGS),--cov)
 
-faults: venv  ## Kill, freeze and cut off databases and services under load; a table of what held
-	$(BIN)/pytest -n 0 -m '' tests/faults $(ARGS)
+faults: venv debian-programs  ## Kill, freeze and cut off databases and services under load; a table of what held
+	$(BIN)/pytest -n 0 -m '' tests/faults tests/field/test_1_postgresql_15.py tests/field/test_2_pgbouncer.py $(ARGS)
+
+# PgBouncer 1.18 and PostgreSQL 15 as Debian has them
+debian-programs:
+	@{ command -v pgbouncer && [ -x /usr/lib/postgresql/15/bin/postgres ]; } >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && { apt-get update -qq && apt-get install -qq -y --no-install-recommends pgbouncer postgresql-15; } >/dev/null 2>&1; } \
+	|| { echo 'make faults needs PgBouncer and PostgreSQL 15. Install them: sudo apt-get install pgbouncer postgresql-15' >&2; exit 1; }
 
 lint: venv check-locks  ## Check style, types, imports, the Dockerfile and the lock files
 	$(BIN)/ruff check

@@ -143,10 +143,10 @@ async def test_1_import_without_a_privilege_is_one_line_with_the_grant(database_
         refused = f'permission denied to create temporary tables in database "{name}"; GRANT TEMPORARY ON DATABASE'
         assert (await shell(line)).error == f'the database cannot be used: {refused} "{name}" TO <role>'
         await query(database_url, f"GRANT TEMPORARY ON DATABASE {name} TO {roles['importer']}")
-        assert "permission denied for table users; GRANT" in (await shell(line)).error
-        await query(database_url, f"GRANT SELECT, INSERT ON users TO {roles['importer']}")
         assert "permission denied for sequence users_id_seq; GRANT" in (await shell(line)).error
         await query(database_url, f"GRANT USAGE, SELECT, UPDATE ON SEQUENCE users_id_seq TO {roles['importer']}")
+        assert "permission denied for table users; GRANT" in (await shell(line)).error
+        await query(database_url, f"GRANT SELECT, INSERT ON users TO {roles['importer']}")
         assert (await shell(line)).said.startswith("created 1 of 1 users")
 
 

@@ -9,9 +9,10 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from wutang_auth.cli.context import DATA_DIR, AsJson, CommandError, DataDir, load
+from wutang_auth.cli.context import DATA_DIR, AsJson, CommandError, DataDir, is_set, load
 from wutang_auth.cli.output import document, say, table
 from wutang_auth.settings import KeySettings, LogSettings, TokenSettings
+from wutang_auth.settings import load as load_settings
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import ALGORITHMS, Algorithm, KeyRing, KeyRingError, SigningKey
 
@@ -62,7 +63,7 @@ def generate(
     try:
         key_file.save(ring, path)
     except KeyRingError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(_explained(error, path)) from None
     say(f"wrote {path}: {ring.active.alg} key {ring.active.kid} signs, another is ready to follow")
 
 
@@ -129,7 +130,7 @@ def _change(path: Path, change: Callable[[KeyRing], KeyRing]) -> KeyRing:
         ring = change(read_ring(path))
         key_file.save(ring, path)
     except KeyRingError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(_explained(error, path)) from None
     finally:
         os.close(directory)
     return ring
@@ -148,7 +149,13 @@ def read_ring(path: Path) -> KeyRing:
     try:
         return key_file.load(path)
     except KeyRingError as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(_explained(error, path)) from None
+
+
+def _explained(error: KeyRingError, path: Path) -> str:
+    """What is wrong; with the setting that names the file, where it is the file that is wrong."""
+    of_setting = is_set("keys_file") and load_settings(KeySettings).keys_file == path
+    return f"WUTANG_KEYS_FILE: {error}" if of_setting and str(error).startswith("the key ring ") else str(error)
 
 
 def _algorithm(name: str) -> Algorithm:

@@ -90,6 +90,7 @@ async def test_every_event_of_a_user_s_life_is_one_line(service: Instance) -> No
         ("password_changed", user_id, first, None, None),
         ("user_changed", user_id, None, None, "name,email"),
         ("theft", user_id, first, "refresh token reused", None),
+        ("access_refused", None, None, "replaced", None),
         ("login", user_id, third, None, None),
         ("logout", user_id, third, None, None),
         ("user_changed", user_id, None, None, "disabled"),

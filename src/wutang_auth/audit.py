@@ -12,6 +12,7 @@ logger = logging.getLogger("wutang_auth.audit")
 Event = Literal[
     "login", "login_failed", "refresh", "refresh_replayed", "theft", "logout", "session_ended", "password_changed",
     "password_change_failed", "user_created", "user_changed", "user_deleted", "users_imported", "sessions_revoked",
+    "access_refused",
 ]  # fmt: skip
 
 
@@ -23,9 +24,14 @@ def record(
     actor_id: int | None = None,
     reason: str | None = None,
     changed: Sequence[str] = (),
+    is_routine: bool = False,
 ) -> None:
-    """Log an event; `actor_id` is who did it, where that is not the user, and `changed` names fields, not values."""
-    if not logger.isEnabledFor(logging.INFO):
+    """Log an event; `actor_id` is who did it, where that is not the user, and `changed` names fields, not values.
+
+    One that is routine is logged at the level `debug`.
+    """
+    level = logging.DEBUG if is_routine else logging.INFO
+    if not logger.isEnabledFor(level):
         return
     context = request_context.get()
     fields = {
@@ -38,4 +44,4 @@ def record(
         "ip": context.client_address,
         "request_id": context.request_id,
     }
-    logger.info(event, extra={"fields": {name: value for name, value in fields.items() if value is not None}})
+    logger.log(level, event, extra={"fields": {name: value for name, value in fields.items() if value is not None}})

@@ -7,6 +7,7 @@ AuthError
 │   ├── MalformedRequest       10001  400
 │   ├── PreflightRefused       10001  400  of a browser, whose page may not call
 │   └── UnsupportedMediaType   10001  415
+│       └── UnsupportedContentCoding
 ├── InvalidCredentials         10003  401  e-mail and password do not match
 ├── Conflict                   10003  409  understood, but contradicts what is there
 │   ├── EmailTaken
@@ -36,6 +37,7 @@ import inspect
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from wutang_auth.response_codes import ResponseCode
 
@@ -101,6 +103,15 @@ class UnsupportedMediaType(InvalidParameters):
 
     status = 415
 
+    def __init__(self, accepted: str = "application/json") -> None:
+        """`accepted` is what the route reads, as the header `Accept` lists it."""
+        super().__init__()
+        self.accepted = accepted
+
+
+class UnsupportedContentCoding(UnsupportedMediaType):
+    """The body is compressed, which no route reads."""
+
 
 class InvalidCredentials(AuthError):
     """E-mail and password do not match; whether the account exists is not told."""
@@ -150,15 +161,30 @@ class TooManyAttempts(AuthError):
         self.retry_after = retry_after
 
 
+RefusalReason = Literal[
+    "no token", "malformed", "unknown key", "wrong algorithm", "signature", "wrong kind", "wrong issuer",
+    "wrong audience", "not yet valid", "expired", "session ended", "replaced", "user disabled",
+]  # fmt: skip
+
+
 class Unauthenticated(AuthError):
     """The guard let nobody in."""
 
     code = ResponseCode.FORBIDDEN
     status = 401
+    reason: RefusalReason = "malformed"
+    """SECURITY: for the audit trail only; the answer is the same for every one."""
+
+    def __init__(self, reason: RefusalReason | None = None) -> None:
+        super().__init__()
+        if reason is not None:
+            self.reason = reason
 
 
 class TokenMissing(Unauthenticated):
     """No bearer token was sent."""
+
+    reason = "no token"
 
 
 class TokenInvalid(Unauthenticated):
@@ -168,11 +194,14 @@ class TokenInvalid(Unauthenticated):
 class SessionEnded(Unauthenticated):
     """The token is genuine, but its session or user is gone."""
 
+    reason = "session ended"
+
 
 class TokenExpired(Unauthenticated):
     """The token is genuine, but it or its session is past its lifetime."""
 
     code = ResponseCode.EXPIRED
+    reason = "expired"
 
 
 class InsufficientScope(AuthError):

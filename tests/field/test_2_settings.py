@@ -75,7 +75,9 @@ async def test_2_pooler_that_takes_no_prepared_statements_is_named(
         " $$ BEGIN RAISE EXCEPTION 'prepared statement \"x\" does not exist' USING ERRCODE = '26000'; END $$",
     )
     await query(database_url, "CREATE TRIGGER t BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION refuse()")
-    done = await run_apart(environment, "users", "create", "a@shop.example", "--password-stdin", stdin=b"a horse of somebody\n")
+    done = await run_apart(
+        environment, "users", "create", "a@shop.example", "--password-stdin", stdin=b"a horse of somebody\n"
+    )
     assert done.error.startswith(
         'the database cannot be used: prepared statement "x" does not exist; set WUTANG_DB_PREP'
     )

@@ -1,18 +1,37 @@
 """Request bodies: read within limits, as JSON or a form, and parsed as a model."""
 
 import asyncio
-from typing import Any, Generic, TypeVar
+import re
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from wutang_auth.api.envelope import field_errors
+from wutang_auth.api.header_values import parameters
 from wutang_auth.api.middleware.limits import MAX_BODY
-from wutang_auth.errors import FieldError, InvalidParameters, PayloadTooLarge, UnsupportedMediaType
+from wutang_auth.errors import (
+    FieldError,
+    InvalidParameters,
+    PayloadTooLarge,
+    UnsupportedContentCoding,
+    UnsupportedMediaType,
+)
 from wutang_auth.tokens import strict_json
 
 Body = TypeVar("Body", bound=BaseModel)
+
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
+
+# What programs say of UTF-8: its name, or their library's default, whatever the bytes are. JSON knows no such parameter
+# (RFC 8259 section 11). Whoever means another encoding is told that the bytes cannot be read.
+_MEANS_UTF_8 = re.compile(
+    r"""['\s]*(|utf-?8|(us-)?ascii|ansi_x3\.4-19\d\d|iso[-_]?8859[-_]\d{1,2}|latin-?\d|(windows-|cp)125\d)['\s]*""",
+    re.IGNORECASE,
+)
 
 _BODY_SHARE = 2 / 3  # of the time that a request may take: then its client still gets an answer
 _MAX_FORM_FIELDS = 16
@@ -23,19 +42,27 @@ class ParsedBody(Generic[Body]):
 
     def __init__(self, model: type[Body], *, form: bool) -> None:
         self.model = model
-        self.form = form
+        self._parsers: dict[str, Callable[[bytes], Any]] = {JSON: _json, **({FORM: _form} if form else {})}
+        self.media_types = tuple(self._parsers)
 
     async def __call__(self, request: Request) -> Body:
         """The body.
 
         Raises:
             InvalidParameters: not this model; the fields are named.
+            UnsupportedMediaType: not in UTF-8, or of another media type.
+            UnsupportedContentCoding: compressed.
         """
-        media_type = _media_type(request)
-        if media_type != "application/json" and not (self.form and media_type == "application/x-www-form-urlencoded"):
-            raise UnsupportedMediaType
-        content = await _content(request)
-        document = _json(content) if media_type == "application/json" else _form(content)
+        content_type = request.headers.get("content-type", "")
+        parse = self._parsers.get(content_type.partition(";")[0].strip().lower())
+        if parse is None:
+            raise UnsupportedMediaType(", ".join(self.media_types))
+        if not all(_MEANS_UTF_8.fullmatch(value) for name, value in parameters(content_type) if name == "charset"):
+            raise UnsupportedMediaType(", ".join(f"{media_type}; charset=utf-8" for media_type in self.media_types))
+        codings = request.headers.get("content-encoding", "").lower().split(",")
+        if any(coding.strip() not in ("", "identity") for coding in codings):
+            raise UnsupportedContentCoding(", ".join(self.media_types))
+        document = parse(await _content(request))
         try:
             return self.model.model_validate(document)
         except ValidationError as error:
@@ -45,18 +72,6 @@ class ParsedBody(Generic[Body]):
 def parsed_body(model: type[Body], *, form: bool = False) -> ParsedBody[Body]:
     """A dependency; an object, so that the OpenAPI document can tell the body."""
     return ParsedBody(model, form=form)
-
-
-def _media_type(request: Request) -> str:
-    """The body's media type; a charset other than UTF-8 makes it one that no route reads."""
-    media_type, *parameters = request.headers.get("content-type", "").lower().split(";")
-    for parameter in parameters:
-        name, _, value = parameter.strip().partition("=")
-        if name == "charset" and value.strip('"') not in ("utf-8", "utf8"):
-            return ""
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        return ""
-    return media_type.strip()
 
 
 async def _content(request: Request) -> bytes:

@@ -43,7 +43,7 @@ class BearerToken(SecurityBase):
         if not sent:
             raise TokenMissing
         if len(sent) > 1:
-            raise TokenInvalid
+            raise TokenInvalid("malformed")
         scheme, _, token = sent[0].decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             raise TokenMissing

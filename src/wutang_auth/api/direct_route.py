@@ -21,6 +21,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from wutang_auth.api.paths import route_path
+
 Step = tuple[Callable[..., Awaitable[Any]], list[int]]
 """A call, and its arguments: 0 is the request, 1 the result of the first step, and so on."""
 
@@ -50,7 +52,7 @@ class DirectRoutesMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        entry = self._table.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        entry = self._table.get((scope["method"], route_path(scope))) if scope["type"] == "http" else None
         if entry is None or self._fastapi.dependency_overrides or scope.get("fastapi.telemetry") is not None:
             await self._app(scope, receive, send)
             return

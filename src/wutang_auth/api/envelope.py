@@ -1,10 +1,9 @@
 """The envelope of every answer, and the only place where an exception becomes one."""
 
 import logging
-import secrets
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 from asyncpg import PostgresError
@@ -17,7 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wutang_auth.api.middleware.security_headers import SECURITY_HEADERS
+from wutang_auth import audit
+from wutang_auth.api.header_values import weighted
+from wutang_auth.api.paths import route_path
 from wutang_auth.database.failures import failure_of
 from wutang_auth.errors import (
     AuthError,
@@ -27,12 +28,13 @@ from wutang_auth.errors import (
     FieldError,
     InsufficientScope,
     InvalidParameters,
-    MalformedRequest,
     MethodNotAllowed,
     NotFound,
     TokenMissing,
     TooManyAttempts,
     Unauthenticated,
+    UnsupportedContentCoding,
+    UnsupportedMediaType,
     in_words,
 )
 from wutang_auth.messages import field_problem
@@ -91,32 +93,29 @@ class InvalidParametersEnvelope(ErrorEnvelope):
 
 def language(request: Request) -> Language:
     """The language that the client prefers: Chinese unless `Accept-Language` puts English first (RFC 9110, 12.5.4)."""
-    for name, value in request.scope["headers"]:
-        if name == b"accept-language":
-            return _preferred_language(value)
-    return "zh"
+    values = [value for name, value in request.scope["headers"] if name == b"accept-language"]
+    return _preferred_language(b",".join(values)) if values else "zh"
+
+
+# RFC 5646 section 2.1; what stands behind it does not matter, be it as in `zh-Hant-TW`, `zh_CN` or `zh_CN.UTF-8`
+_PRIMARY_SUBTAG = re.compile("([a-z]+)(?:[-_.@].*)?")
+_LANGUAGES: dict[str, Language] = {"en": "en", "eng": "en"} | dict.fromkeys(
+    # the macrolanguage by all its codes, and what it encompasses (ISO 639-3)
+    ("zh", "zho", "chi", "cmn", "yue", "wuu", "hak", "nan", "gan", "hsn", "cdo", "cjy", "cpx", "czh", "czo", "mnp"),
+    "zh",
+)
 
 
 @lru_cache(maxsize=256)
 def _preferred_language(header: bytes) -> Language:
-    quality = {"zh": -1.0, "en": -1.0, "*": 0.0}
-    for item in header[:256].decode("latin-1").split(","):
-        tag, _, parameter = item.strip().partition(";")
-        name = tag.strip().lower().split("-")[0]
-        if name in quality:
-            quality[name] = max(quality[name], _quality(parameter))
-    chinese, english = (quality[name] if quality[name] >= 0 else quality["*"] for name in ("zh", "en"))
-    return "en" if english > chinese else "zh"
-
-
-def _quality(parameter: str) -> float:
-    name, _, value = parameter.strip().partition("=")
-    if name.strip().lower() != "q":
-        return 1.0
-    try:
-        return min(max(float(value), 0.0), 1.0)
-    except ValueError:
-        return 0.0
+    weights: dict[Language | None, float] = {}
+    for tag, weight in weighted(header[:256].decode("latin-1")):
+        shape = _PRIMARY_SUBTAG.fullmatch(tag)
+        language = _LANGUAGES.get(shape[1]) if shape else None
+        if language or tag == "*":
+            weights[language] = max(weights.get(language, 0.0), weight)
+    other = weights.get(None, 0.0)
+    return "en" if weights.get("en", other) > weights.get("zh", other) else "zh"
 
 
 _OK_HEAD: dict[Language, bytes] = {
@@ -142,6 +141,10 @@ class _Json(Response):
         self.raw_headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
 
 
+# a client whose refresh or logout is refused has lost its session; whose access token is refused, will refresh
+_TOKEN_PATHS = ("/api/auth/refresh", "/api/auth/logout")
+
+
 def install(app: FastAPI) -> None:
     """Make every exception an envelope."""
     for kind in (AuthError, RequestValidationError, HTTPException, Exception):
@@ -152,6 +155,9 @@ async def _handle(request: Request, error: Exception) -> Response:
     if isinstance(error, AuthError):
         if error.status >= 500 and not isinstance(error, DatabaseMisconfigured):  # which the log has had once
             logger.error("answered %d: %s", error.status, in_words(error))
+        if isinstance(error, Unauthenticated):
+            is_routine = route_path(request.scope) not in _TOKEN_PATHS
+            audit.record("access_refused", reason=error.reason, is_routine=is_routine)
         return refusal(request, error)
     if isinstance(error, RequestValidationError):
         return refusal(request, InvalidParameters(field_errors(error.errors())))
@@ -172,6 +178,10 @@ def refusal(request: Request, error: AuthError) -> Response:
         headers["WWW-Authenticate"] = f'{REALM}, error="invalid_token"' if sent else REALM
     if isinstance(error, InsufficientScope):
         headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_scope", scope="{error.scope}"'
+    if isinstance(error, UnsupportedMediaType):
+        headers["Accept"] = error.accepted  # RFC 9110 section 15.5.16
+    if isinstance(error, UnsupportedContentCoding):
+        headers["Accept-Encoding"] = "identity"
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     content = _content(
@@ -224,23 +234,11 @@ def _content(
 def _allowed_methods(request: Request) -> set[str]:
     """Every method that some route has for this path."""
     methods: set[str] = set()
+    path = route_path(request.scope)
     for route in iter_route_contexts(request.app.routes):
-        if route.methods and route.path_regex.match(request.scope["path"]):
+        if route.methods and route.path_regex.match(path):
             methods |= route.methods
     return methods | {"HEAD"} if "GET" in methods else methods
-
-
-def malformed_request() -> bytes:
-    """The whole HTTP/1.1 answer to bytes that are no request, so that no middleware has seen them."""
-    response = refusal(Request({"type": "http", "headers": []}), MalformedRequest())
-    headers = [
-        *response.raw_headers,
-        (b"x-request-id", secrets.token_hex(8).encode()),
-        *SECURITY_HEADERS,
-        (b"connection", b"close"),
-    ]
-    status = f"HTTP/1.1 {response.status_code} {HTTPStatus(response.status_code).phrase}".encode()
-    return b"\r\n".join([status, *(b"%s: %s" % header for header in headers), b"", bytes(response.body)])
 
 
 def _error_field(error: FieldError, language: Language) -> dict[str, str]:

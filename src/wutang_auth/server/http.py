@@ -6,7 +6,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from wutang_auth.api import envelope
+from wutang_auth.api.malformed_request import malformed_request
 
 _MAX_HEAD = 32 * 1024
 _MAX_REQUEST = 1024 * 1024
@@ -92,5 +92,5 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- the same answer for every malformed request
         """Answer what is not HTTP, in the envelope."""
-        self.transport.write(envelope.malformed_request())
+        self.transport.write(malformed_request(self.headers or (), self.app.state.settings.cors_origins))
         self.transport.close()

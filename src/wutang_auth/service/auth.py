@@ -151,7 +151,7 @@ class AuthService:
                 # SECURITY: two hold the same token and one of them is a thief; the deletion commits before the answer
                 await self._sessions.end(user_id, session_id)
                 audit.record("theft", user_id=user_id, session_id=session_id, reason="refresh token reused")
-                raise SessionEnded
+                raise SessionEnded("replaced")
             case "expired", _:
                 raise TokenExpired
             case _:
@@ -192,14 +192,14 @@ class AuthService:
             raise SessionEnded
         session, user = found
         if user.disabled_at is not None:
-            raise SessionEnded
+            raise SessionEnded("user disabled")
         if session.has_expired:
             raise TokenExpired
         if claims.generation == session.generation:
             if session.confirmed_for is None:
                 await self._sessions.confirm(claims.user_id, claims.session_id, claims.generation)
         elif not parent_in_grace(claims.generation, session, grace=self._refresh_grace):
-            raise SessionEnded
+            raise SessionEnded("replaced")
         return Caller(user, claims.session_id)
 
     async def list_sessions(self, caller: Caller) -> list[SessionRecord]:

@@ -174,16 +174,18 @@ class Tokens:
         if claims is None:
             try:
                 claims = self._verify(ring, token)
+            except TokenInvalid:
+                raise
             except Exception as error:
                 # SECURITY: whatever breaks in here breaks for a token that must not pass
                 raise TokenInvalid from error
             if claims.kind == "access":  # a refresh token is used once
                 ring.verified.add(digest, claims)
         if claims.kind not in accept:
-            raise TokenInvalid
+            raise TokenInvalid("wrong kind")
         now = self._clock()
         if claims.not_before > now + self._clock_skew:
-            raise TokenInvalid
+            raise TokenInvalid("not yet valid")
         if claims.expires_at <= now:
             ring.verified.discard(digest)
             if claims.kind not in expired_ok:
@@ -198,12 +200,16 @@ class Tokens:
         key, kind = ring.headers.get(head) or _check_header(ring, head)
         signature = base64url.decode(tail)
         if key.signature_size is not None and len(signature) != key.signature_size:
-            raise TokenInvalid
+            raise TokenInvalid("signature")
         if not key.verify(token[: shape.end(2)].encode(), signature):
-            raise TokenInvalid
+            raise TokenInvalid("signature")
         claims = strict_json.loads(base64url.decode(body))
-        if type(claims) is not dict or claims["iss"] != self._issuer or claims["aud"] != self._audience[kind]:
+        if type(claims) is not dict:
             raise TokenInvalid
+        if claims["iss"] != self._issuer:
+            raise TokenInvalid("wrong issuer")
+        if claims["aud"] != self._audience[kind]:
+            raise TokenInvalid("wrong audience")
         if kind == "access":
             _text(claims["client_id"])
             _text(claims["scope"])
@@ -228,10 +234,14 @@ def _check_header(ring: _Ring, head: str) -> tuple[_VerifyingKey, Kind]:
     header = strict_json.loads(base64url.decode(head))
     if type(header) is not dict or header.keys() != {"alg", "typ", "kid"}:
         raise TokenInvalid
-    key = ring.keys[header["kid"]]
+    key = ring.keys.get(header["kid"])
+    if key is None:
+        raise TokenInvalid("unknown key")
     if header["alg"] != key.alg:
-        raise TokenInvalid
-    kind = _KIND[header["typ"]]
+        raise TokenInvalid("wrong algorithm")
+    kind = _KIND.get(header["typ"])
+    if kind is None:
+        raise TokenInvalid("wrong kind")
     if len(ring.headers) < _CACHED_HEADERS:
         ring.headers[head] = key, kind
     return key, kind

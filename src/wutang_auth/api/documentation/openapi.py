@@ -70,6 +70,10 @@ _HEADERS: Final = {
         "description": "what was wrong with the token (RFC 6750 section 3)",
         "schema": {"type": "string", "examples": ['Bearer realm="wutang-auth", error="invalid_token"']},
     },
+    "Accept": {
+        "description": "the media types that the route reads (RFC 9110 section 15.5.16)",
+        "schema": {"type": "string", "examples": ["application/json"]},
+    },
 }
 
 # One of each kind of refusal, by response component; the examples are what the service answers to them.
@@ -82,7 +86,7 @@ _INSTANCES: Final[dict[type[AuthError], tuple[AuthError, ...]]] = {
     errors.MalformedRequest: (errors.MalformedRequest(),),
     errors.PayloadTooLarge: (errors.PayloadTooLarge(),),
     errors.HeadTooLarge: (errors.HeadTooLarge(),),
-    errors.UnsupportedMediaType: (errors.UnsupportedMediaType(),),
+    errors.UnsupportedMediaType: (errors.UnsupportedMediaType("application/json"),),
     errors.InvalidParameters: (errors.InvalidParameters([FieldError("email", "missing")]),),
     errors.TooManyAttempts: (errors.TooManyAttempts(8),),
     errors.Failed: (errors.Failed(),),
@@ -161,6 +165,9 @@ def _complete_schemas(schemas: Document, bodies: Sequence[type[BaseModel]]) -> N
         _drop_titles(schema)
         if name.endswith("Envelope"):
             schema["properties"]["code"] = {"$ref": _SCHEMA.format(model="ResponseCode")}
+            if schema["properties"]["data"] == {"type": "null"}:
+                # the same for whoever validates, and openapi-generator makes nothing of use of the other one
+                schema["properties"]["data"] = {"const": None}
     for name in sorted(schemas):
         schemas[name] = schemas.pop(name)
 
@@ -197,10 +204,7 @@ def _complete_operation(document: Document, route: RouteContext, operation: Docu
     if body is not None:
         schema = {"$ref": _SCHEMA.format(model=body.model.__name__)}
         content = {"schema": schema, "example": example(schema, document["components"]["schemas"])}
-        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
-        if body.form:
-            # Not declared as a second media type: generators take one for a body, and some fail over two
-            notes.append("Takes the same fields as `application/x-www-form-urlencoded`, too.")
+        operation["requestBody"] = {"required": True, "content": dict.fromkeys(body.media_types, content)}
 
     responses = operation["responses"]
     responses.pop("422", None)  # FastAPI's own, with a body that this service does not send
@@ -325,6 +329,8 @@ def _refusal_response(error: type[AuthError]) -> Document:
             headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
         if "www-authenticate" in answers["zh"].headers:
             headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WwwAuthenticate"}
+        if "accept" in answers["zh"].headers:
+            headers["Accept"] = {"$ref": "#/components/headers/Accept"}
         chinese, english = (from_json(bytes(answer.body)) for answer in answers.values())
         name = type(instance).__name__
         examples[name] = {"summary": str(instance.code.number), "value": chinese}

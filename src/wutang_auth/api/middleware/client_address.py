@@ -3,34 +3,44 @@
 import ipaddress
 from functools import lru_cache
 
+from wutang_auth.api.header_values import forwarded_node
 from wutang_auth.settings import Network
 
 _MAX_HOPS = 32
 _MAX_KEPT = 256
 
 
-def client_address(peer: str | None, forwarded_for: bytes, trusted: tuple[Network, ...]) -> str | None:
+def client_address(
+    peer: str | None, forwarded: bytes, trusted: tuple[Network, ...], *, is_rfc_7239: bool = False
+) -> str | None:
     """The nearest address that is not one of our proxies; None where the server does not know its peer.
 
-    `X-Forwarded-For` is read from right to left, since only its right end was written by proxies that we trust; what a
-    client wrote itself is to the left of that.
+    `forwarded` is the value of `X-Forwarded-For`, or where `is_rfc_7239` of `Forwarded` (RFC 7239). It is read from
+    right to left, since only its right end was written by proxies that we trust; what a client wrote itself is to the
+    left of that.
     """
     if peer is not None and peer.startswith("::ffff:"):  # IPv4, on a socket that listens for both
         peer = _canonical(peer) or peer
-    if not forwarded_for or not trusted:
+    if not forwarded or not trusted:
         return peer
     # SECURITY: what a client can make long is not kept
-    find = _nearest_untrusted_kept if len(forwarded_for) <= _MAX_KEPT else _nearest_untrusted
-    return find(peer, forwarded_for, trusted)
+    find = _nearest_untrusted_kept if len(forwarded) <= _MAX_KEPT else _nearest_untrusted
+    return find(peer, forwarded, trusted, is_rfc_7239)
 
 
-def _nearest_untrusted(peer: str | None, forwarded_for: bytes, trusted: tuple[Network, ...]) -> str | None:
+def _nearest_untrusted(
+    peer: str | None,
+    forwarded: bytes,
+    trusted: tuple[Network, ...],
+    is_rfc_7239: bool,
+) -> str | None:
     address = peer
-    hops = forwarded_for.decode("latin-1").split(",")
+    # SECURITY: at each comma, also one inside of a quotation, which a client may have begun; what is torn is no element
+    hops = forwarded.decode("latin-1").split(",")
     for hop in reversed(hops[-_MAX_HOPS:]):
         if address is None or not _is_trusted(address, trusted):
             break
-        parsed = _canonical(hop.strip())
+        parsed = _canonical(forwarded_node(hop) if is_rfc_7239 else hop.strip())
         if parsed is None:
             break
         address = parsed

@@ -7,6 +7,7 @@ from itertools import count
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wutang_auth.api.header_values import without_blanks
 from wutang_auth.api.middleware.client_address import client_address
 from wutang_auth.context import RequestBudget, RequestContext, request_context
 from wutang_auth.settings import Network
@@ -16,7 +17,10 @@ _MAX_USER_AGENT = 255
 
 
 class RequestContextMiddleware:
-    """Puts who asks into `context.request_context`, and the request's id into the answer's `X-Request-ID`."""
+    """Puts who asks into `context.request_context`, and the request's id into the answer's `X-Request-ID`.
+
+    It is the outermost layer, so it also takes the blanks off header values, for all who read them.
+    """
 
     def __init__(self, app: ASGIApp, *, trusted_proxies: Sequence[Network], database_seconds: float) -> None:
         self._app = app
@@ -29,18 +33,21 @@ class RequestContextMiddleware:
         """Serve one request."""
         if scope["type"] != "http":
             return self._app(scope, receive, send)
+        scope["headers"] = without_blanks(scope["headers"])
         headers = dict(scope["headers"])  # of one that was sent several times, the last
         request_id = headers.get(b"x-request-id", b"")
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = b"%s%08x" % (self._prefix, next(self._numbers))
         peer: str | None = scope["client"][0] if scope.get("client") else None
-        forwarded_for = headers.get(b"x-forwarded-for", b"")
-        if forwarded_for:  # RFC 9110 section 5.3: sent several times, it is one list
-            forwarded_for = b",".join([value for name, value in scope["headers"] if name == b"x-forwarded-for"])
+        is_rfc_7239 = not headers.get(b"x-forwarded-for") and b"forwarded" in headers
+        forwarding = b"forwarded" if is_rfc_7239 else b"x-forwarded-for"
+        forwarded = headers.get(forwarding, b"")
+        if forwarded:  # RFC 9110 section 5.3: sent several times, it is one list
+            forwarded = b",".join([value for name, value in scope["headers"] if name == forwarding])
         request_context.set(
             RequestContext(
                 request_id.decode(),
-                client_address(peer, forwarded_for, self._trusted_proxies),
+                client_address(peer, forwarded, self._trusted_proxies, is_rfc_7239=is_rfc_7239),
                 _printable(headers.get(b"user-agent")),
                 RequestBudget(self._database_seconds),
             )

@@ -5,6 +5,8 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from wutang_auth.api.paths import route_path
+
 SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -25,7 +27,7 @@ class SecurityHeadersMiddleware:
         """Serve one request."""
         if scope["type"] != "http":
             return self._app(scope, receive, send)
-        headers = _PRIVATE_HEADERS if scope["path"].startswith(_PRIVATE_PATHS) else SECURITY_HEADERS
+        headers = _PRIVATE_HEADERS if route_path(scope).startswith(_PRIVATE_PATHS) else SECURITY_HEADERS
         if scope["app"].state["is_draining"]:  # State finds an attribute six times as slowly
             headers = (*headers, _CLOSE)
 

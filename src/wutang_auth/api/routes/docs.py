@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from wutang_auth.api.documentation.collection import collection
+from wutang_auth.api.header_values import accepts_gzip
 from wutang_auth.errors import NotFound
 
 router = APIRouter(include_in_schema=False)
@@ -69,7 +70,7 @@ def asset(request: Request, name: str) -> Response:
     if found is None:
         raise NotFound
     headers = {"Cache-Control": _IMMUTABLE, "Vary": "Accept-Encoding"}
-    if "gzip" not in request.headers.get("accept-encoding", ""):
+    if not accepts_gzip(request.headers.get("accept-encoding", "")):
         return Response(found.content, 200, headers, found.media_type)
     return Response(found.compressed, 200, {**headers, "Content-Encoding": "gzip"}, found.media_type)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from wutang_auth.database.migrations import MigrationError
+from wutang_auth.errors import DatabaseMisconfigured
 from wutang_auth.fields import canonical_email
 
 revision: str = "0004"
@@ -54,7 +54,7 @@ def upgrade() -> None:
             elif forms[user_id] != before:
                 changed[user_id] = forms[user_id]
     if rivals:
-        raise MigrationError(_told(connection, rivals))
+        raise DatabaseMisconfigured(_told(connection, rivals))
     _change(connection, changed)
 
 
@@ -62,7 +62,7 @@ def downgrade() -> None:
     op.drop_table("emails")
 
 
-def _batches(connection: sa.Connection) -> Iterator[Sequence[sa.Row[tuple[int, str, str]]]]:
+def _batches(connection: sa.Connection) -> Iterator[Sequence[sa.Row[int, str, str]]]:
     """The users whose canonical form may change: id, e-mail and the form that they have."""
     after = 0
     statement = sa.text(

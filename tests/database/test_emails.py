@@ -158,8 +158,8 @@ async def test_imports_and_creations_at_once_end_with_one_user_each(
         body = {"email": f"user{number}@wutang.example", "password": NEW_PASSWORD}
         return (await service.client.post("/api/users", json=body, headers=root.headers)).status_code
 
-    outcome, *statuses = await asyncio.gather(
-        run(environment, "users", "import", file), *(make(number) for number in (0, 700, 1999))
+    outcome, statuses = await asyncio.gather(
+        run(environment, "users", "import", file), asyncio.gather(*(make(number) for number in (0, 700, 1999)))
     )
     assert set(statuses) <= {201, 409}
     created = 2000 - statuses.count(201)

@@ -99,11 +99,11 @@ def language(request: Request) -> Language:
 
 # RFC 5646 section 2.1; what stands behind it does not matter, be it as in `zh-Hant-TW`, `zh_CN` or `zh_CN.UTF-8`
 _PRIMARY_SUBTAG = re.compile("([a-z]+)(?:[-_.@].*)?")
-_LANGUAGES: dict[str, Language] = {"en": "en", "eng": "en"} | dict.fromkeys(
+_CHINESE = {
     # the macrolanguage by all its codes, and what it encompasses (ISO 639-3)
-    ("zh", "zho", "chi", "cmn", "yue", "wuu", "hak", "nan", "gan", "hsn", "cdo", "cjy", "cpx", "czh", "czo", "mnp"),
-    "zh",
-)
+    "zh", "zho", "chi", "cmn", "yue", "wuu", "hak", "nan", "gan", "hsn", "cdo", "cjy", "cpx", "czh", "czo", "mnp",
+}  # fmt: skip
+_LANGUAGES: dict[str, Language] = {"en": "en", "eng": "en", **dict.fromkeys(_CHINESE, "zh")}
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -61,3 +62,20 @@ async def test_a_cancelled_wait_frees_its_place() -> None:
         await tasks[1]
     await asyncio.gather(tasks[0], passwords.hash("third"))
     passwords.close()
+
+
+def test_a_hash_that_ends_after_the_server_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    passwords = Passwords(workers=1, queue=1)
+
+    async def stop_meanwhile() -> None:
+        asyncio.create_task(passwords.hash("late"))  # noqa: RUF006 -- the end of the loop cancels it
+        await asyncio.sleep(0)
+
+    server = threading.Thread(target=lambda: asyncio.run(stop_meanwhile()))
+    server.start()
+    server.join()
+    passwords.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("hash"):
+            thread.join()
+    assert caplog.records == []

@@ -93,8 +93,11 @@ class InvalidParametersEnvelope(ErrorEnvelope):
 
 def language(request: Request) -> Language:
     """The language that the client prefers: Chinese unless `Accept-Language` puts English first (RFC 9110, 12.5.4)."""
-    values = [value for name, value in request.scope["headers"] if name == b"accept-language"]
-    return _preferred_language(b",".join(values)) if values else "zh"
+    headers = request.scope["headers"]
+    for name, _ in headers:
+        if name == b"accept-language":  # RFC 9110 section 5.3: sent several times, it is one list
+            return _preferred_language(b",".join([value for name, value in headers if name == b"accept-language"]))
+    return "zh"
 
 
 # RFC 5646 section 2.1; what stands behind it does not matter, be it as in `zh-Hant-TW`, `zh_CN` or `zh_CN.UTF-8`

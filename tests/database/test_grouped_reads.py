@@ -13,11 +13,11 @@ from wutang_auth.errors import DatabaseUnavailable
 class Source:
     """Values that change, and queries that end when they are told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_wait: float = 60) -> None:
         self.value = 0
         self.queries: list[list[int]] = []
         self.under_way: list[asyncio.Future[None]] = []
-        self.reads = GroupedReads(read_one=self.read_one, read_many=self.read_many)
+        self.reads = GroupedReads(read_one=self.read_one, read_many=self.read_many, max_wait=max_wait)
 
     async def read_one(self, key: int) -> tuple[int, int] | None:
         [found] = await self.read_many([key])
@@ -160,3 +160,15 @@ async def test_a_read_uses_up_its_request_s_budget() -> None:
     await asyncio.gather(*asked)
     request_context.set(RequestContext())
     assert 59 < budget.seconds_left < 60
+
+
+async def test_a_read_for_which_no_query_starts_in_time_fails_and_the_others_go_on() -> None:
+    source = Source(max_wait=0.05)
+    asked = source.ask(1, 2)
+    await turns()
+    [late] = source.ask(3)
+    with pytest.raises(DatabaseUnavailable):
+        await late
+    await source.end()
+    await source.end()
+    assert await asyncio.gather(*asked) == [(1, 0), (2, 0)]

@@ -145,7 +145,8 @@ async def test_two_users_of_one_address_stop_the_migration_until_one_has_another
     before = await query(empty_database_url, "SELECT * FROM users ORDER BY id")
     refused = (await migrate(empty_database_url)).error
     assert refused == (
-        "no address was changed, since these users have one e-mail address in several spellings: "
+        "the database cannot be used: no address was changed, "
+        "since these users have one e-mail address in several spellings: "
         "1 (info@xn--mnchen-3ya.example) and 5 (Info@München.example); "
         "3 (a@例子.中国) and 4 (a@例子。中国) and 6 (a@xn--fsqu00a.xn--fiqs8s); "
         "give all but one of each another one by `wutang-auth users change-email ID EMAIL`, "

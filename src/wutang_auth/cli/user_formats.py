@@ -70,7 +70,7 @@ def open_user_file(file: BinaryIO, reading: Reading) -> UserFile:
     """The users in a file.
 
     Raises:
-        CommandError: it lacks a column that each user needs, or has one that looks like a ban and is not spoken for.
+        CommandError: it lacks a column that each user needs, or has one that looks like a ban and that no option names.
     """
     first = file.readline(_MAX_LINE)
     if first.startswith((b"\xff\xfe", b"\xfe\xff")):

@@ -27,6 +27,7 @@ class GroupedReads(Generic[Key, Value]):
     Args:
         read_one: Reads one value; None where there is none.
         read_many: Reads the values of several keys, in their order.
+        max_wait: How many seconds a read may wait until its query starts.
     """
 
     def __init__(
@@ -34,10 +35,14 @@ class GroupedReads(Generic[Key, Value]):
         *,
         read_one: Callable[[Key], Awaitable[Value | None]],
         read_many: Callable[[Sequence[Key]], Awaitable[Sequence[Value | None]]],
+        max_wait: float,
     ) -> None:
         self._read_one = read_one
         self._read_many = read_many
-        self._waiting: deque[tuple[Key, asyncio.Future[Value | None]]] = deque()
+        self._max_wait = max_wait
+        self._waiting: deque[tuple[Key, asyncio.Future[Value | None], float]] = deque()
+        """With the time since when it waits, by the loop's clock; the first to come first."""
+        self._is_watched = False
         self._under_way = 0
         self._is_scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -57,8 +62,12 @@ class GroupedReads(Generic[Key, Value]):
             finally:
                 self._leave()
         loop = asyncio.get_running_loop()
+        started = loop.time()
         future: asyncio.Future[Value | None] = loop.create_future()
-        self._waiting.append((key, future))
+        self._waiting.append((key, future, started))
+        if not self._is_watched:
+            self._is_watched = True
+            loop.call_later(_WATCH_SECONDS, self._give_up_overdue, context=Context())
         if self._under_way < _MAX_UNDER_WAY and not self._is_scheduled:
             # not at once: what else has arrived by then goes along
             self._is_scheduled = True
@@ -66,9 +75,6 @@ class GroupedReads(Generic[Key, Value]):
         budget = request_context.get().budget
         if budget is None:
             return await future
-        started = loop.time()
-        if not self._deadlines:
-            loop.call_later(_WATCH_SECONDS, self._give_up_overdue, context=Context())
         self._deadlines[future] = started + budget.seconds_left
         try:
             return await future
@@ -81,9 +87,9 @@ class GroupedReads(Generic[Key, Value]):
         self._is_scheduled = False
         group: list[tuple[Key, asyncio.Future[Value | None]]] = []
         while self._waiting and len(group) < MAX_GROUP:
-            waiting = self._waiting.popleft()
-            if not waiting[1].done():  # else its request was cancelled, or waited long enough
-                group.append(waiting)
+            key, future, _ = self._waiting.popleft()
+            if not future.done():  # else its request was cancelled, or waited long enough
+                group.append((key, future))
         if not group:
             return
         self._under_way += 1
@@ -111,10 +117,13 @@ class GroupedReads(Generic[Key, Value]):
         """Fail the reads that have waited long enough, and look again soon; one timer for all of them is enough."""
         loop = asyncio.get_running_loop()
         now = loop.time()
+        while self._waiting and self._waiting[0][2] + self._max_wait <= now:
+            _fail(self._waiting.popleft()[1], "no query started in time")
         for future, deadline in self._deadlines.items():
-            if deadline <= now and not future.done():
-                future.set_exception(DatabaseUnavailable("the request has waited long enough"))
-        if self._deadlines:
+            if deadline <= now:
+                _fail(future, "the request has waited long enough")
+        self._is_watched = bool(self._waiting or self._deadlines)
+        if self._is_watched:
             loop.call_later(_WATCH_SECONDS, self._give_up_overdue, context=Context())
 
     def _leave(self) -> None:
@@ -129,3 +138,8 @@ def _unavailable(error: BaseException) -> DatabaseUnavailable:
     own = DatabaseUnavailable(*(error.args if isinstance(error, DatabaseUnavailable) else ("a grouped read failed",)))
     own.__cause__ = error.__cause__ if isinstance(error, DatabaseUnavailable) else error
     return own
+
+
+def _fail(future: "asyncio.Future[Value | None]", reason: str) -> None:
+    if not future.done():
+        future.set_exception(DatabaseUnavailable(reason))

@@ -94,7 +94,7 @@ class Database:
         self._size = size
         self._connect_timeout = connect_timeout
         self._statement_timeout = statement_timeout
-        self._pool_timeout = pool_timeout
+        self.pool_timeout = pool_timeout
         self._prepare = prepare
         self._failure_log = failure_log
         self._connections: set[_Connection] = set()
@@ -217,7 +217,7 @@ class Database:
                 # the server takes no more of them, but those that it took will do
         waiter: asyncio.Future[_Connection | None] = loop.create_future()
         self._waiting.append(waiter)
-        timer = loop.call_at(min(loop.time() + self._pool_timeout, deadline), _give_up, waiter)
+        timer = loop.call_at(min(loop.time() + self.pool_timeout, deadline), _give_up, waiter)
         try:
             handed = await waiter
         except asyncio.CancelledError:

@@ -86,7 +86,7 @@ class SessionRepository:
 
     def __init__(self, database: Database, *, grouped_reads: bool = False) -> None:
         self._database = database
-        grouped = GroupedReads(read_one=self._read_one, read_many=self._read_many)
+        grouped = GroupedReads(read_one=self._read_one, read_many=self._read_many, max_wait=database.pool_timeout)
         self._read = grouped.read if grouped_reads else self._read_one
 
     # SECURITY: only if the password just verified is still the user's, and the row is held against a change meanwhile.

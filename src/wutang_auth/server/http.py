@@ -92,6 +92,6 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 -- the same answer for every malformed request
         """Answer what is not HTTP, in the envelope."""
-        headers = self.scope["headers"] if self._head_is_complete else self.headers or ()
+        headers = list(self.scope["headers"] if self._head_is_complete else self.headers or ())
         self.transport.write(malformed_request(headers, self.app.state.settings.cors_origins))
         self.transport.close()

@@ -187,6 +187,6 @@ async def test_a_bug_is_answered_and_logged_without_values(service: Instance, ca
     assert assert_refused(response, 500, 50001) == {"code": 50001, "message": "Operation failed", "data": None}
     assert response.headers["cache-control"] == "no-store"
     [record] = [record for record in caplog.records if record.levelname == "CRITICAL"]
-    assert "AttributeError" in record.getMessage()
+    assert "Attribute not found" in record.getMessage()
     assert "canary" not in str(record.__dict__)
     assert PASSWORD not in str(record.__dict__)

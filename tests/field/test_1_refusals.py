@@ -190,6 +190,49 @@ async def test_1_roles_of_the_page_may_run_what_it_says(empty_database_url: str,
             await administer(f"DROP ROLE {role}")
 
 
+LINES = {
+    "migrate --check": "migrate --check",
+    "users create": "users create new@shop.example --password-stdin",
+    "users list": "users list",
+    "users show": "users show ada@wutang.example",
+    "users export": "users export",
+    "users set-password": "users set-password ada@wutang.example --password-stdin",
+    "users disable": "users disable ada@wutang.example",
+    "users enable": "users enable ada@wutang.example",
+    "users grant": "users grant ada@wutang.example a:b",
+    "users revoke": "users revoke ada@wutang.example a:b",
+    "users delete": "users delete ada@wutang.example --yes",
+    "users import": "users import {file}",
+    "sessions list": "sessions list ada@wutang.example",
+    "sessions revoke": "sessions revoke ada@wutang.example",
+    "sessions prune": "sessions prune",
+}
+ROWS = {
+    command: privileges
+    for commands, privileges in re.findall(r"^\| (`.*?) \| (.*) \|$", PRIVILEGES, re.MULTILINE)
+    for command in re.findall("`([^`]+)`", commands)
+}
+
+
+def test_1_every_command_that_needs_a_role_has_a_row() -> None:
+    assert ROWS.keys() == {*LINES, "migrate", "serve"}
+
+
+@pytest.mark.parametrize("command", LINES)
+async def test_1_command_needs_no_more_than_the_page_says(command: str, database_url: str, tmp_path: Path) -> None:
+    await add_user(database_url, scopes=["a:b"])
+    (tmp_path / "users.csv").write_text(f"id,email,password_hash\n4711,bo@shop.example,{HASH}\n")
+    async with roles_of(database_url, "clerk") as roles:
+        for privileges, objects in re.findall(r"([A-Z, ]+) on ((?:`\w+`(?:, )?)+)", ROWS[command]):
+            for name in re.findall(r"\w+", objects):
+                what = f"SEQUENCE {name}" if name.endswith("_seq") else name
+                await query(database_url, f"GRANT {privileges} ON {what} TO {roles['clerk']}")
+        shell = Shell({"WUTANG_DATABASE_URL": as_role(database_url, roles["clerk"])})
+        line = LINES[command].format(file=tmp_path / "users.csv")
+        outcome = await shell(line, stdin="a-password-of-somebody\n")
+        assert (outcome.code, outcome.stderr) == (0, "")
+
+
 async def test_1_role_of_the_page_may_serve(start: Start, database_url: str) -> None:
     [_, after] = re.findall(r"^```sql\n(.*?)^```$", PRIVILEGES, re.MULTILINE | re.DOTALL)
     await add_user(database_url)

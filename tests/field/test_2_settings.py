@@ -27,7 +27,7 @@ async def test_2_dotenv_with_the_key_ring_is_read_by_all_commands(work_dir: Path
     [active, following] = (await shell("keys list --json")).document
     assert (active["state"], following["state"]) == ("active", "next")
     assert (await shell("keys rotate --force")).said.startswith(f"{following['kid']} signs")
-    assert (await shell(f"keys drop {active['kid']} --force")).said == f"dropped {active['kid']}"
+    assert (await shell(f"keys drop --force -- {active['kid']}")).said == f"dropped {active['kid']}"
 
 
 @pytest.mark.parametrize("command", ["keys drop x", "serve --port 0"])

@@ -1,5 +1,4 @@
 from alembic.script import ScriptDirectory
-
 from sqlmodel import SQLModel
 
 import wutang_auth.models  # noqa: F401 -- fills the metadata

@@ -98,7 +98,7 @@ async def test_1_role_with_some_tables_only_is_503_with_a_reason_that_is_logged_
     await add_user(database_url)
     async with roles_of(database_url, "clerk") as roles:
         role = roles["clerk"]
-        await query(database_url, f"GRANT SELECT, INSERT, UPDATE, DELETE ON users, sessions TO {role}")
+        await query(database_url, f"GRANT SELECT, INSERT, UPDATE, DELETE ON users, emails, sessions TO {role}")
         service = await start(database_url=SecretStr(as_role(database_url, role)))
         caplog.clear()
         for _ in range(3):
@@ -145,8 +145,9 @@ async def test_1_import_without_a_privilege_is_one_line_with_the_grant(database_
         await query(database_url, f"GRANT TEMPORARY ON DATABASE {name} TO {roles['importer']}")
         assert "permission denied for sequence users_id_seq; GRANT" in (await shell(line)).error
         await query(database_url, f"GRANT USAGE, SELECT, UPDATE ON SEQUENCE users_id_seq TO {roles['importer']}")
-        assert "permission denied for table users; GRANT" in (await shell(line)).error
-        await query(database_url, f"GRANT SELECT, INSERT ON users TO {roles['importer']}")
+        for table, privileges in (("emails", "SELECT, INSERT, DELETE"), ("users", "SELECT, INSERT")):
+            assert f"permission denied for table {table}; GRANT" in (await shell(line)).error
+            await query(database_url, f"GRANT {privileges} ON {table} TO {roles['importer']}")
         assert (await shell(line)).said.startswith("created 1 of 1 users")
 
 
@@ -201,6 +202,7 @@ LINES = {
     "users enable": "users enable ada@wutang.example",
     "users grant": "users grant ada@wutang.example a:b",
     "users revoke": "users revoke ada@wutang.example a:b",
+    "users change-email": "users change-email 1 eve@shop.example",
     "users delete": "users delete ada@wutang.example --yes",
     "users import": "users import {file}",
     "sessions list": "sessions list ada@wutang.example",
@@ -247,6 +249,29 @@ async def test_1_role_of_the_page_may_serve(start: Start, database_url: str) -> 
         bearer = {"Authorization": f"Bearer {login['refresh_token']}"}
         success(await service.client.put("/api/auth/refresh", headers=bearer))
         success(await service.client.delete("/api/auth/logout", headers=bearer))
+
+
+async def test_1_table_that_only_a_transaction_needs_is_logged_once_too(
+    start: Start, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with roles_of(database_url, "clerk") as roles:
+        role = roles["clerk"]
+        await query(database_url, f"GRANT SELECT, INSERT, UPDATE, DELETE ON users, sessions, attempts TO {role}")
+        await query(database_url, f"GRANT SELECT ON emails TO {role}")
+        await add_user(database_url, scopes=["users:read", "users:write"])
+        service = await start(database_url=SecretStr(as_role(database_url, role)))
+        login = success(await service.client.post("/api/auth/login", json=CREDENTIALS))
+        caplog.clear()
+        for _ in range(2):
+            answer = await service.client.post(
+                "/api/users",
+                json={"email": "bo@shop.example", "password": "a horse of ours"},
+                headers={"Authorization": f"Bearer {login['access_token']}"},
+            )
+            assert_refused(answer, 503, 50001)
+        assert [line.partition(";")[0] for line in lines_of(caplog)] == [
+            "the database cannot be used: permission denied for table emails"
+        ]
 
 
 # -- what is not there

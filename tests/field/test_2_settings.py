@@ -79,5 +79,5 @@ async def test_2_pooler_that_takes_no_prepared_statements_is_named(
         environment, "users", "create", "a@shop.example", "--password-stdin", stdin=b"a horse of somebody\n"
     )
     assert done.error.startswith(
-        'the database cannot be used: prepared statement "x" does not exist; set WUTANG_DB_PREP'
+        'the database cannot be used: prepared statement "x" does not exist; set WUTANG_DB_PREPARED_STATEMENTS=false'
     )

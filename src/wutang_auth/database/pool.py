@@ -11,8 +11,9 @@ import asyncpg
 
 from wutang_auth.context import request_context
 from wutang_auth.database.failure_log import FailureLog
-from wutang_auth.database.failures import is_unavailable, leaves_usable, raise_translated
+from wutang_auth.database.failures import failure_of, is_unavailable, leaves_usable, raise_translated
 from wutang_auth.database.hosts import Hosts
+from wutang_auth.database.sqlstates import Fate
 from wutang_auth.database.statement import Statement
 from wutang_auth.errors import DatabaseMisconfigured, DatabaseUnavailable
 
@@ -145,7 +146,7 @@ class Database:
             timer = loop.call_at(min(loop.time() + 3 * self._statement_timeout, deadline), raw.terminate)
             try:
                 async with raw.transaction(isolation="read_committed"):
-                    yield Transaction(raw)
+                    yield Transaction(raw, self._failure_log)
             finally:
                 timer.cancel()
 
@@ -310,14 +311,24 @@ class Database:
 class Transaction:
     """One open transaction: the same two verbs as Database."""
 
-    __slots__ = ("_raw",)
+    __slots__ = ("_failure_log", "_raw")
 
-    def __init__(self, raw: "asyncpg.Connection[Any]") -> None:
+    def __init__(self, raw: "asyncpg.Connection[Any]", failure_log: FailureLog | None) -> None:
         self._raw = raw
+        self._failure_log = failure_log
 
     async def fetch(self, statement: Statement, **parameters: Any) -> list[asyncpg.Record]:
         """Run one statement and return its rows."""
-        rows: list[asyncpg.Record] = await self._raw.fetch(statement.sql, *statement.arguments(parameters))
+        try:
+            rows: list[asyncpg.Record] = await self._raw.fetch(statement.sql, *statement.arguments(parameters))
+        except asyncpg.PostgresError as error:
+            # translated by whoever has the connection, who must know whether it can be used on
+            failure = failure_of(error)
+            if self._failure_log is not None and failure.fate is Fate.OPERATOR:
+                self._failure_log.failed(statement, str(failure))
+            raise
+        if self._failure_log is not None and self._failure_log.failing:
+            self._failure_log.succeeded(statement)
         return rows
 
     async def fetchrow(self, statement: Statement, **parameters: Any) -> asyncpg.Record | None:

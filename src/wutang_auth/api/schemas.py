@@ -95,7 +95,8 @@ Scopes = Annotated[
 ]
 SentTimestamp = Annotated[datetime | None, BeforeValidator(_sent_timestamp, json_schema_input_type=datetime | None)]
 Timestamp = Annotated[
-    str, WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T08:00:00.000000Z"]})
+    datetime | str,
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-23T08:00:00.000000Z"]}),
 ]
 
 
@@ -234,6 +235,11 @@ def token_pair_body(pair: TokenPair) -> TokenPairBody:
     }
 
 
+def _written(value: datetime) -> datetime | str:
+    """A timestamp as it is sent: pydantic-core, ten times as fast, writes six digits unless all of them are zeros."""
+    return value if value.microsecond else format_timestamp(value)
+
+
 class UserBody(TypedDict):
     """A user."""
 
@@ -258,11 +264,11 @@ def user_body(user: UserRecord) -> UserBody:
         "id": user.id,
         "name": user.name,
         "email": user.email,
-        "email_verified_at": None if verified_at is None else format_timestamp(verified_at),
+        "email_verified_at": None if verified_at is None else _written(verified_at),
         "scopes": user.scopes,
         "disabled": user.disabled_at is not None,
-        "created_at": format_timestamp(user.created_at),
-        "updated_at": format_timestamp(user.updated_at),
+        "created_at": _written(user.created_at),
+        "updated_at": _written(user.updated_at),
     }
 
 
@@ -304,9 +310,9 @@ def session_body(session: SessionRecord, current: UUID) -> SessionBody:
     """A session as it is sent to the bearer of a token of the current one."""
     return {
         "id": session.id,
-        "created_at": format_timestamp(session.created_at),
-        "refreshed_at": format_timestamp(session.rotated_at),
-        "expires_at": format_timestamp(session.expires_at),
+        "created_at": _written(session.created_at),
+        "refreshed_at": _written(session.rotated_at),
+        "expires_at": _written(session.expires_at),
         "ip": session.ip,
         "user_agent": session.user_agent,
         "current": session.id == current,

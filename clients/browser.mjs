@@ -1,4 +1,4 @@
-// In a real browser: log in on the page, ask who one is, log out, be refused. Takes the screenshots of the README, too.
+// In a real browser: log in on the page, also by an address beyond ASCII, ask who one is, log out, be refused. Takes the screenshots of the README, too.
 //
 //     node browser.mjs BASE_URL EMAIL PASSWORD NAME [FOLDER for screenshots]
 
@@ -27,6 +27,7 @@ try {
     await tryItOut(baseUrl, folder);
     await readTheReference();
     await closeTheNetwork();
+    await typeAnAddressBeyondAscii();
     await behindAGateway((prefixed) => tryItOut(prefixed));
     assert.deepEqual(problems, []);
     console.log("browser: logged in, was somebody, logged out, was nobody; no error, no violation, no other host");
@@ -175,6 +176,40 @@ async function closeTheNetwork() {
     await page.goto(`${baseUrl}/redoc`);
     await page.locator('[id="operation/login"]').waitFor();
     await page.close();
+}
+
+/** What a browser makes of the domain that somebody types is the same account, and so is what was typed. */
+async function typeAnAddressBeyondAscii() {
+    const typed = "info@münchen.example";
+    const sent = "info@xn--mnchen-3ya.example";
+    const secret = "seven small violet umbrellas";
+    const { data } = await (await post("/api/auth/login", { email, password })).json();
+    assert.equal((await post("/api/users", { email: typed, password: secret }, data.access_token)).status, 201);
+
+    const page = await watchedPage(new URL(baseUrl).origin);
+    await page.goto(`${baseUrl}/docs`);
+    await page.evaluate(() => {
+        const form = document.createElement("form");
+        for (const type of ["email", "password"]) form.append(Object.assign(document.createElement("input"), { type, name: type }));
+        document.body.replaceChildren(form);
+    });
+    for (const [type, text] of [["email", typed], ["password", secret]]) {
+        await page.locator(`input[type=${type}]`).click();
+        await page.keyboard.insertText(text);
+    }
+    const [body, status] = await page.evaluate(async () => {
+        const form = new URLSearchParams(new FormData(document.querySelector("form")));
+        return [form.get("email"), (await fetch("/api/auth/login", { method: "POST", body: form })).status];
+    });
+    assert.equal(body, sent);
+    assert.equal(status, 200);
+    assert.equal((await post("/api/auth/login", { email: typed, password: secret })).status, 200);
+    await page.close();
+}
+
+function post(path, body, token) {
+    const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
+    return fetch(`${baseUrl}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
 /** The same under a path that a gateway takes away before it forwards, and of which the service was told nothing. */

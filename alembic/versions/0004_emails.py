@@ -42,17 +42,17 @@ def upgrade() -> None:
     changed: dict[int, str] = {}
     rivals: dict[str, list[int]] = defaultdict(list)
     for batch in _batches(connection):
-        forms = {user_id: canonical_email(email) for user_id, email, _ in batch}
+        forms = {row.id: canonical_email(row.email) for row in batch}
         claimed = set(connection.execute(sa.text(
             "INSERT INTO emails (user_id, canonical_email)"
             " SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:forms AS text[]))"
             " ON CONFLICT DO NOTHING RETURNING user_id"
         ), {"ids": list(forms), "forms": list(forms.values())}).scalars())  # fmt: skip
-        for user_id, _, before in batch:
-            if user_id not in claimed:
-                rivals[forms[user_id]].append(user_id)
-            elif forms[user_id] != before:
-                changed[user_id] = forms[user_id]
+        for row in batch:
+            if row.id not in claimed:
+                rivals[forms[row.id]].append(row.id)
+            elif forms[row.id] != row.canonical_email:
+                changed[row.id] = forms[row.id]
     if rivals:
         raise DatabaseMisconfigured(_told(connection, rivals))
     _change(connection, changed)
@@ -84,7 +84,11 @@ def _told(connection: sa.Connection, rivals: dict[str, list[int]]) -> str:
         sa.text("SELECT id, email FROM users WHERE id = ANY(CAST(:ids AS bigint[]))"),
         {"ids": [user_id for group in groups for user_id in group]},
     )
-    shown = {user_id: f"{user_id} ({email})" for user_id, email in emails}
+    # SECURITY: control characters that other programs stored would drive the terminal
+    shown = {
+        user_id: f"{user_id} ({''.join(c if c.isprintable() else '\ufffd' for c in email)})"
+        for user_id, email in emails
+    }
     listed = "; ".join(" and ".join(shown[user_id] for user_id in group) for group in sorted(groups))
     return (
         f"no address was changed, since these users have one e-mail address in several spellings: {listed}; "

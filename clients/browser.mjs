@@ -28,6 +28,7 @@ try {
     await readTheReference();
     await closeTheNetwork();
     await typeAnAddressBeyondAscii();
+    await fromTheShopsOwnPage();
     await behindAGateway((prefixed) => tryItOut(prefixed));
     assert.deepEqual(problems, []);
     console.log("browser: logged in, was somebody, logged out, was nobody; no error, no violation, no other host");
@@ -210,6 +211,39 @@ async function typeAnAddressBeyondAscii() {
 function post(path, body, token) {
     const headers = { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) };
     return fetch(`${baseUrl}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+/** A page of another origin, which the service was told of: it sends headers that libraries add, and reads refusals. */
+async function fromTheShopsOwnPage() {
+    const shop = http.createServer((_, response) => response.end("<!doctype html><title>shop</title>"));
+    await new Promise((resolve) => shop.listen(Number(process.env.SHOP_PORT), "127.0.0.1", resolve));
+    const context = await browser.newContext();
+    try {
+        const page = await context.newPage();
+        await page.goto(`http://localhost:${process.env.SHOP_PORT}/`);
+        const seen = await page.evaluate(
+            async ([base, credentials]) => {
+                const call = async (body, headers) => {
+                    const init = { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body };
+                    const response = await fetch(`${base}/api/auth/login`, init);
+                    const { code } = await response.json();
+                    return [response.status, code, response.headers.get("X-Request-ID") !== null];
+                };
+                const added = { "X-Requested-With": "XMLHttpRequest", "X-CSRF-TOKEN": "x", traceparent: "00-1-2-01" };
+                return [
+                    await call(" ".repeat(20_000)),
+                    await call(" ".repeat(900_000)),
+                    await call(credentials, { ...added, "Cache-Control": "no-cache", "Idempotency-Key": "1" }),
+                    await call("{", { "X-Long": "x".repeat(20_000) }),
+                ];
+            },
+            [baseUrl, JSON.stringify({ email, password })],
+        );
+        assert.deepEqual(seen, [[413, 10001, true], [413, 10001, true], [200, 20001, true], [431, 10001, true]]);
+    } finally {
+        await context.close();
+        shop.close();
+    }
 }
 
 /** The same under a path that a gateway takes away before it forwards, and of which the service was told nothing. */

@@ -51,7 +51,12 @@ finish() {
 }
 trap finish EXIT
 
+# where browser.mjs has a shop's own page, from which that calls the service
+SHOP_PORT=$("$bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+export SHOP_PORT
+
 echo "== starting the service"
+WUTANG_CORS_ORIGINS="http://localhost:$SHOP_PORT" \
 "$bin/wutang-auth" dev --port 0 --data-dir "$work/data" >"$work/log" 2>&1 </dev/null &
 service=$!
 setting() { "$bin/python" -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$work/data/dev.json" "$1"; }
@@ -78,15 +83,27 @@ step "newman" 120 newman run "$base_url/docs/collection.json" --reporter-cli-no-
 
 step "openapi-python-client" 120 clients/.venv/bin/openapi-python-client generate --fail-on-warning \
     --path "$generated/openapi.json" --config clients/python/openapi-python-client.yaml --output-path "$generated/python"
-export PYTHONPATH="$PWD/$generated/python" MYPYPATH="$PWD/$generated/python"
+generate() { # GENERATOR FOLDER PROPERTIES
+    clients/.venv/bin/openapi-generator-cli generate -i "$generated/openapi.json" -g "$1" -o "$generated/$2" \
+        --additional-properties="$3" >"$work/generator" 2>&1 || { cat "$work/generator" >&2; return 1; }
+}
+export -f generate
+export generated work
+step "openapi-generator, python" 120 bash -c "generate python openapi-generator packageName=wutang_openapi"
+export PYTHONPATH="$PWD/$generated/python:$PWD/$generated/openapi-generator"
+export MYPYPATH=$PYTHONPATH
 # the code that uses the client is ours to answer for, the generated code is not
 step "mypy" 300 clients/.venv/bin/mypy --config-file= --strict --follow-imports=silent --no-incremental clients/python
 step "the Python client" 60 clients/.venv/bin/python clients/python/use_client.py "$base_url" "$email" "$password"
+step "the other Python client" 60 clients/.venv/bin/python clients/python/use_openapi_generator.py "$base_url" "$email" "$password"
 step "PyJWT and joserfc" 60 clients/.venv/bin/python clients/python/verify_tokens.py "$base_url" "$email" "$password"
 
 step "openapi-typescript" 120 openapi-typescript "$generated/openapi.json" -o "$generated/api.d.ts"
 step "tsc" 300 tsc --project clients/typescript
 step "the TypeScript client" 60 node "$generated/built/typescript/use-client.js" "$base_url" "$email" "$password"
+step "openapi-generator, typescript-axios" 120 bash -c "generate typescript-axios typescript-axios importFileExtension=.js"
+step "tsc" 300 tsc --project clients/typescript-axios
+step "the axios client" 60 node "$generated/built/typescript-axios/use-client.js" "$base_url" "$email" "$password"
 step "jose" 60 node "$generated/built/typescript/verify-tokens.js" "$base_url" "$email" "$password"
 
 # -- The code samples and the pages -----------------------------------------------------------------------------------

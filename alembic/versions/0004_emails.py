@@ -85,9 +85,9 @@ def _told(connection: sa.Connection, rivals: dict[str, list[int]]) -> str:
         {"ids": [user_id for group in groups for user_id in group]},
     )
     # SECURITY: control characters that other programs stored would drive the terminal
+    unknown = "\N{REPLACEMENT CHARACTER}"
     shown = {
-        user_id: f"{user_id} ({''.join(c if c.isprintable() else '\ufffd' for c in email)})"
-        for user_id, email in emails
+        user_id: f"{user_id} ({''.join(c if c.isprintable() else unknown for c in email)})" for user_id, email in emails
     }
     listed = "; ".join(" and ".join(shown[user_id] for user_id in group) for group in sorted(groups))
     return (

@@ -149,6 +149,17 @@ async def test_4_long_array_is_read_in_parts_and_told_by_lines(dump: Dump) -> No
     assert (reject["line"], reject["email"]) == (302, "nobody")
 
 
+async def test_4_array_in_one_line_is_told_by_the_order_of_its_elements(dump: Dump) -> None:
+    emails = ["a@x.example", "nobody", "A@x.example", "b@x.example"]
+    content = "[" + ",".join(row(email).strip() for email in emails) + "]"
+    assert (await dump(content, name="users.json"))["created"] == 2
+    rejects = [json.loads(line) for line in dump.rejects("users.json.rejects.jsonl").splitlines()]
+    assert [(reject["line"], reject["reason"]) for reject in rejects] == [
+        (2, "email: must be an e-mail address"),
+        (3, "email: the same as in line 1"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

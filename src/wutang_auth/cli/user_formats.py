@@ -130,12 +130,14 @@ class _Lines:
 def _elements(file: BinaryIO, first: bytes, encoding: str, skipped: int) -> Iterator[_Line]:
     """The elements of a JSON array, each on one line; a bounded part of them in memory.
 
+    No two have one number: it is that of the line where the element begins, or the next one that is free.
+
     Raises:
         CommandError: it is no array. There is no telling where the next element would begin.
     """
     decoder, scanner = codecs.getincrementaldecoder(encoding)(), json.JSONDecoder()
     buffer, number = decoder.decode(first), skipped + 1
-    place = buffer.index("[") + 1
+    place, given = buffer.index("[") + 1, 0
     try:
         while not buffer.startswith("]", start := _BETWEEN.match(buffer, place).end()):  # type: ignore[union-attr]  # it matches nothing too
             try:
@@ -147,7 +149,8 @@ def _elements(file: BinaryIO, first: bytes, encoding: str, skipped: int) -> Iter
                 buffer, place = buffer[place:] + decoder.decode(chunk), 0
                 continue
             number += buffer.count("\n", place, start)
-            yield _Line(number, buffer[start:end].replace("\r", " ").replace("\n", " ").encode(encoding))
+            given = max(number, given + 1)
+            yield _Line(given, buffer[start:end].replace("\r", " ").replace("\n", " ").encode(encoding))
             number += buffer.count("\n", start, end)
             place = end
         more = buffer[start + 1 :].strip() or file.read(_MAX_LINE).strip()

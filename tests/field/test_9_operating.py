@@ -20,7 +20,8 @@ Ask = Callable[[Instance, Login], Awaitable[httpx.Response]]
 
 def refusals(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
     """Level and reason of every line `access_refused`."""
-    lines = [(record.levelno, record.__dict__["fields"]) for record in caplog.records if "fields" in record.__dict__]
+    records = [record for record in caplog.records if record.name == "wutang_auth.audit"]
+    lines = [(record.levelno, record.__dict__["fields"]) for record in records]
     assert all(fields["ip"] and fields["request_id"] for _, fields in lines)
     return [(level, fields["reason"]) for level, fields in lines if fields["event"] == "access_refused"]
 

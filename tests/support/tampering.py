@@ -326,7 +326,7 @@ MALFORMED: dict[str, Break] = {
     "signature with spare bits": lambda g: f"{g.signed}.{spare_bits(g.segments[2])}",
     "plain base64": standard_alphabet,
     "space before": lambda g: "\t" + g.token,
-    "tab behind": lambda g: g.token + "\t",
+    "vertical tab behind": lambda g: g.token + "\x0b",
     "line feed behind": lambda g: g.token + "\n",
     "carriage return and line feed behind": lambda g: g.token + "\r\n",
     "line feed inside": lambda g: g.token[:30] + "\n" + g.token[30:],

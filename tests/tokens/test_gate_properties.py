@@ -57,9 +57,9 @@ def verdict(token: str) -> Claims | type[Exception]:
 
 
 def test_the_pair_itself_passes() -> None:
-    access = Claims("access", USER, SESSION, 3, NOW, NOW + 1000)
-    assert verdict(PAIR.access_token) == access
-    assert verdict(PAIR.refresh_token) == Claims("refresh", USER, SESSION, 3, NOW, NOW + 1000)
+    back_dated = NOW - 5
+    assert verdict(PAIR.access_token) == Claims("access", USER, SESSION, 3, back_dated, NOW + 1000)
+    assert verdict(PAIR.refresh_token) == Claims("refresh", USER, SESSION, 3, back_dated, NOW + 1000)
 
 
 @quick

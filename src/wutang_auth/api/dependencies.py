@@ -39,12 +39,15 @@ class BearerToken(SecurityBase):
             TokenMissing: no header, or another scheme.
             TokenInvalid: no token behind the scheme, or more than one header.
         """
-        sent = [value for name, value in request.scope["headers"] if name == b"authorization"]
-        if not sent:
+        sent: bytes | None = None
+        for name, value in request.scope["headers"]:
+            if name == b"authorization":
+                if sent is not None:
+                    raise TokenInvalid("malformed")
+                sent = value
+        if sent is None:
             raise TokenMissing
-        if len(sent) > 1:
-            raise TokenInvalid("malformed")
-        scheme, _, token = sent[0].decode("latin-1").partition(" ")
+        scheme, _, token = sent.decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             raise TokenMissing
         stripped: str = token.strip(" ")

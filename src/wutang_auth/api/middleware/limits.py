@@ -15,6 +15,7 @@ MAX_BODY: Final = 16 * 1024
 MAX_HEAD: Final = 16 * 1024
 """Bytes of path, query and headers, without what separates them."""
 
+_CHECKED = frozenset((b"host", b"content-length", b"content-type"))
 _CONTENT_LENGTH = re.compile(rb"[0-9]{1,19}")
 _HOST = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]{0,255}")
 
@@ -42,13 +43,15 @@ def _refused(scope: Scope) -> AuthError | None:
     content_length = b"0"
     for name, value in scope["headers"]:
         size += len(name) + len(value)
+        if name not in _CHECKED:
+            continue
         if name == b"host":
             if not _HOST.fullmatch(value):
                 return MalformedRequest()
             hosts += 1
         elif name == b"content-length":
             content_length = value
-        elif name == b"content-type":
+        else:
             content_types += 1
     if size > MAX_HEAD:
         return HeadTooLarge()

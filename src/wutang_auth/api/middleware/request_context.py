@@ -39,7 +39,7 @@ class RequestContextMiddleware:
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = b"%s%08x" % (self._prefix, next(self._numbers))
         peer: str | None = scope["client"][0] if scope.get("client") else None
-        is_rfc_7239 = not headers.get(b"x-forwarded-for") and b"forwarded" in headers
+        is_rfc_7239 = b"forwarded" in headers and not headers.get(b"x-forwarded-for")
         forwarding = b"forwarded" if is_rfc_7239 else b"x-forwarded-for"
         forwarded = headers.get(forwarding, b"")
         if forwarded:  # RFC 9110 section 5.3: sent several times, it is one list

@@ -207,11 +207,14 @@ async def test_without_a_database_the_error_says_what_to_do(shell: Shell, tmp_pa
     assert "set it, or run `wutang-auth dev` first" in error
 
 
+BEHIND = 'the database cannot be used: relation "users" does not exist; run `wutang-auth migrate`'
+
+
 async def test_schema_that_is_behind_is_said(environment: dict[str, str], service: Instance) -> None:
     await query(service.settings, "DROP TABLE users CASCADE")
     shell = Shell(environment)
-    assert (await shell("users list")).error == "the schema is behind; run `wutang-auth migrate`"
-    assert (await create(shell)).error == "the schema is behind; run `wutang-auth migrate`"
+    assert (await shell("users list")).error == BEHIND
+    assert (await create(shell)).error == BEHIND
 
 
 async def test_commands_write_the_audit_trail_where_the_service_does(environment: dict[str, str]) -> None:

@@ -71,8 +71,10 @@ async def test_refresh_on_one_replica_is_known_on_the_other(environment: dict[st
     async with replicas({**environment, "WUTANG_REFRESH_GRACE": "0"}, tmp_path) as (here, there):
         for login in await sessions(environment, 20):
             newest = token_pair(await here.put("/api/auth/refresh", headers=bearer(login.refresh_token)))
+            success(
+                await there.get("/api/auth/me", headers=newest.headers)
+            )  # from the first use on the old one is dead
             assert_refused(await there.get("/api/auth/me", headers=login.headers), 401, 40001)
-            success(await there.get("/api/auth/me", headers=newest.headers))
             assert_refused(await there.put("/api/auth/refresh", headers=bearer(login.refresh_token)), 401, 40001)
             assert_refused(await here.get("/api/auth/me", headers=newest.headers), 401, 40001)
 

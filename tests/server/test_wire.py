@@ -383,7 +383,8 @@ async def test_nothing_of_all_this_was_a_bug_or_a_secret(server: Process) -> Non
     lines = [json.loads(line) for line in text.splitlines()]
     # clients that hung up while their password waited to be hashed are answered that, if they could hear it
     assert {line["message"] for line in lines if line["level"] in ("error", "critical")} <= {
-        "answered 503: The queue is full"
+        "answered 503: The queue is full",
+        "answered 503: the client left the queue for password hashing, or waited too long in it",
     }
     assert {"login", "refresh"} <= {line["message"] for line in lines}
     for secret in (PASSWORD, canary, login.access_token, login.refresh_token, "Cookie", "WebSocket library"):

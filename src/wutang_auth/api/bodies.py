@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import parse_qsl
 
@@ -34,7 +35,7 @@ _MEANS_UTF_8 = re.compile(
 )
 
 _BODY_SHARE = 2 / 3  # of the time that a request may take: then its client still gets an answer
-_MAX_FORM_FIELDS = 16
+_MAX_FORM_FIELDS = 1000
 
 
 class ParsedBody(Generic[Body]):
@@ -42,7 +43,9 @@ class ParsedBody(Generic[Body]):
 
     def __init__(self, model: type[Body], *, form: bool) -> None:
         self.model = model
-        self._parsers: dict[str, Callable[[bytes], Any]] = {JSON: _json, **({FORM: _form} if form else {})}
+        self._parsers: dict[str, Callable[[bytes], Any]] = {JSON: _json}
+        if form:
+            self._parsers[FORM] = partial(_form, known=model.model_fields)
         self.media_types = tuple(self._parsers)
 
     async def __call__(self, request: Request) -> Body:
@@ -94,7 +97,8 @@ def _json(content: bytes) -> Any:
         raise InvalidParameters([FieldError("body", "json")]) from None
 
 
-def _form(content: bytes) -> dict[str, str]:
+def _form(content: bytes, known: Collection[str]) -> dict[str, str]:
+    """The fields of a form; each known one at most once, whatever else there is."""
     try:
         pairs = parse_qsl(
             content.decode("ascii"),
@@ -105,6 +109,7 @@ def _form(content: bytes) -> dict[str, str]:
         )
     except ValueError:
         pairs = None
-    if pairs is None or len(dict(pairs)) != len(pairs):
+    fields = [] if pairs is None else [(name, value) for name, value in pairs if name in known]
+    if pairs is None or len(dict(fields)) != len(fields):
         raise InvalidParameters([FieldError("body", "form")])
-    return dict(pairs)
+    return dict(fields)

@@ -41,6 +41,7 @@ class Passwords:
         self._workers = workers
         self._queue_limit = queue
         self._pending = 0
+        self._is_closed = False
         self._threads = ThreadPoolExecutor(workers, "hash", initializer=initializer)
         self._idle: asyncio.TimerHandle | None = None
         self._max_cpu_seconds = 0.0
@@ -93,6 +94,7 @@ class Passwords:
 
     def close(self) -> None:
         """Let the threads end; what still waits is dropped."""
+        self._is_closed = True
         if self._idle is not None:
             self._idle.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -124,7 +126,7 @@ class Passwords:
 
     def _leave(self) -> None:
         self._pending -= 1
-        if self._pending == 0:
+        if self._pending == 0 and not self._is_closed:
             if self._idle is not None:
                 self._idle.cancel()
             self._idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._give_back_memory)

@@ -79,7 +79,7 @@ def _routed(settings: Settings) -> FastAPI:
         Middleware(
             RequestContextMiddleware,
             trusted_proxies=settings.trusted_proxies,
-            database_seconds=settings.db_request_timeout,
+            budget_seconds=settings.db_request_timeout,
         ),
         Middleware(SecurityHeadersMiddleware),
         *([Middleware(CORSMiddleware, origins=settings.cors_origins)] if settings.cors_origins else []),

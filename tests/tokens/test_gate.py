@@ -116,8 +116,8 @@ async def test_expired_access_token_cannot_be_used_for_anything_but_refresh_and_
     guarded: tuple[Instance, Login],
 ) -> None:
     instance, login = guarded
-    for moment in (0, 1, int(time.time()) - 1, math.floor(time.time())):
-        expired = forge(instance.settings).changed(login.access_token, exp=moment)
+    for now in (0, 1, int(time.time()) - 1, math.floor(time.time())):
+        expired = forge(instance.settings).changed(login.access_token, exp=now)
         assert_refused(await send(instance, "GET", "/api/auth/me", expired), 401, 40005)
 
 

@@ -188,17 +188,17 @@ def test_clocks_may_differ_by_the_skew(name: str, ahead: int, told: type) -> Non
 
 
 def test_a_token_seen_before_expires_all_the_same() -> None:
-    moment = [float(NOW)]
-    gate = Tokens(SETTINGS, RING, clock=lambda: moment[0])
+    now = [float(NOW)]
+    gate = Tokens(SETTINGS, RING, clock=lambda: now[0])
     token = gate.issue(user_id=1, session_id=SESSION, generation=0, scopes=[], session_lifetime=60).access_token
     gate.verify(token)
-    moment[0] += 59.9
+    now[0] += 59.9
     gate.verify(token)
-    moment[0] += 0.1
+    now[0] += 0.1
     for _ in range(2):
         with pytest.raises(TokenExpired):
             gate.verify(token)
-    moment[0] -= 120  # a clock set back
+    now[0] -= 120  # a clock set back
     with pytest.raises(TokenInvalid):
         gate.verify(token)
 

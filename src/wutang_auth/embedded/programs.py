@@ -73,7 +73,7 @@ class Programs:
         return spawned.result()
 
     def wait(self, process: subprocess.Popen[bytes]) -> None:
-        """Wait a moment.
+        """Wait a little.
 
         Raises:
             EmbeddedError: with the end of the log, because the process has ended or its time is up.

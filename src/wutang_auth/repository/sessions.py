@@ -100,10 +100,10 @@ class SessionRepository:
             WHERE id = $user_id AND password_hash = $verified_hash AND disabled_at IS NULL
             FOR NO KEY UPDATE
         ), started AS (
-            INSERT INTO sessions AS begun (user_id, id, expires_at, ip, user_agent)
+            INSERT INTO sessions AS added (user_id, id, expires_at, ip, user_agent)
             SELECT holder.id, $session_id, holder.t + $ttl::interval, $ip, $user_agent
             FROM holder
-            RETURNING begun.id
+            RETURNING added.id
         ), surplus AS (
             DELETE FROM sessions AS oldest
             USING holder

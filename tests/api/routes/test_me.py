@@ -14,7 +14,7 @@ async def test_me_tells_the_user(service: Instance) -> None:
     login = await add_and_log_in(service, "Ada.Lovelace@WuTang.example", name="Ada 王", scopes=["users:read"])
     response = await service.client.get("/api/auth/me", headers=login.headers)
     me = success(response)
-    moments = [me.pop("created_at"), me.pop("updated_at")]
+    timestamps = [me.pop("created_at"), me.pop("updated_at")]
     assert me == {
         "id": login.user_id,
         "name": "Ada 王",
@@ -23,9 +23,9 @@ async def test_me_tells_the_user(service: Instance) -> None:
         "scopes": ["users:read"],
         "disabled": False,
     }
-    for moment in moments:
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", moment)
-        assert datetime.fromisoformat(moment).tzinfo is not None
+    for timestamp in timestamps:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", timestamp)
+        assert datetime.fromisoformat(timestamp).tzinfo is not None
     assert response.headers["cache-control"] == "no-store"
 
 

@@ -22,10 +22,10 @@ class RequestContextMiddleware:
     It is the outermost layer, so it also takes the blanks off header values, for all who read them.
     """
 
-    def __init__(self, app: ASGIApp, *, trusted_proxies: Sequence[Network], database_seconds: float) -> None:
+    def __init__(self, app: ASGIApp, *, trusted_proxies: Sequence[Network], budget_seconds: float) -> None:
         self._app = app
         self._trusted_proxies = tuple(trusted_proxies)
-        self._database_seconds = database_seconds
+        self._budget_seconds = budget_seconds
         self._prefix = secrets.token_hex(4).encode()
         self._numbers = count(1)
 
@@ -49,7 +49,7 @@ class RequestContextMiddleware:
                 request_id.decode(),
                 client_address(peer, forwarded, self._trusted_proxies, is_rfc_7239=is_rfc_7239),
                 _printable(headers.get(b"user-agent")),
-                RequestBudget(self._database_seconds),
+                RequestBudget(self._budget_seconds),
             )
         )
 

@@ -43,8 +43,7 @@ def create_app(
             settings = settings_module.load(Settings)
             ring = key_file.load(settings.keys_file)
         except SettingsError as error:
-            # another server than ours called; it too gets one line and no traceback
-            raise SystemExit(f"wutang-auth: {error}") from None
+            raise SystemExit(f"wutang-auth: {error}") from None  # one line under another server than ours, too
         except KeyRingError as error:
             raise SystemExit(f"wutang-auth: WUTANG_KEYS_FILE: {error}") from None
     else:

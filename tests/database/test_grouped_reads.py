@@ -54,12 +54,12 @@ async def test_what_arrives_meanwhile_shares_the_next_query() -> None:
     source = Source()
     asked = source.ask(1, 2, 3)
     await turns()
-    assert source.queries == [[1], [2, 3]]
+    assert source.queries == [[1], [2]]
     asked += source.ask(4, 5, 6)
     await turns()
-    assert source.queries == [[1], [2, 3]]  # at most two are under way
+    assert source.queries == [[1], [2]]  # at most two are under way
     await source.end()
-    assert source.queries == [[1], [2, 3], [4, 5, 6]]
+    assert source.queries == [[1], [2], [3, 4, 5, 6]]
     await source.end()
     await source.end()
     assert await asyncio.gather(*asked) == [(key, 0) for key in range(1, 7)]
@@ -86,12 +86,12 @@ async def test_a_query_that_fails_fails_its_own_reads_only_and_as_unavailable() 
     asked += source.ask(4)
     await turns()
     await source.end()
-    await source.end(ValueError("not foreseen"))
     await source.end()
+    await source.end(ValueError("not foreseen"))
     found = await asyncio.gather(*asked, return_exceptions=True)
-    assert (found[0], found[3]) == ((1, 0), (4, 0))
-    assert [type(error) for error in found[1:3]] == [DatabaseUnavailable] * 2
-    assert found[1] is not found[2]
+    assert found[:2] == [(1, 0), (2, 0)]
+    assert [type(error) for error in found[2:]] == [DatabaseUnavailable] * 2
+    assert found[2] is not found[3]
 
 
 async def test_a_cancelled_read_harms_nobody() -> None:
@@ -103,9 +103,8 @@ async def test_a_cancelled_read_harms_nobody() -> None:
     for task in (first, second, fourth):
         task.cancel()
     await turns()
-    source.under_way.pop(0)  # the first one's, which was cancelled with it
-    await source.end()
-    assert source.queries[-1] == [5]
+    del source.under_way[:2]  # those of the first two, which were cancelled with them
+    assert source.queries[-1] == [3, 5]
     await source.end()
     assert await third == (3, 0)
     assert await fifth == (5, 0)
@@ -117,20 +116,21 @@ async def test_a_cancelled_read_harms_nobody() -> None:
 
 async def test_missing_values_are_none_and_the_same_key_may_come_twice() -> None:
     source = Source()
-    asked = source.ask(1, -2, 3, 3)
+    asked = source.ask(1, 2, -3, 3, 3)
     await turns()
     await source.end()
     await source.end()
-    assert await asyncio.gather(*asked) == [(1, 0), None, (3, 0), (3, 0)]
+    await source.end()
+    assert await asyncio.gather(*asked) == [(1, 0), (2, 0), None, (3, 0), (3, 0)]
 
 
 async def test_a_group_has_a_bound() -> None:
     source = Source()
     asked = source.ask(*range(MAX_GROUP + 11))
     await turns()
-    assert [len(query) for query in source.queries] == [1, MAX_GROUP]
     await source.end()
-    assert [len(query) for query in source.queries] == [1, MAX_GROUP, 10]
+    await source.end()
+    assert [len(query) for query in source.queries] == [1, 1, MAX_GROUP, 9]
     await source.end()
     await source.end()
     await asyncio.gather(*asked)
@@ -139,22 +139,24 @@ async def test_a_group_has_a_bound() -> None:
 async def test_a_request_waits_no_longer_than_its_budget_and_the_others_go_on() -> None:
     source = Source()
     request_context.set(RequestContext(budget=RequestBudget(0.05)))
-    hasty = source.ask(1, 2)[1]
+    hasty = source.ask(1, 2, 3)[2]
     request_context.set(RequestContext())
-    patient = source.ask(3)[0]
+    unhurried = source.ask(4)[0]
     with pytest.raises(DatabaseUnavailable):
         await hasty
     await source.end()
     await source.end()
-    assert await patient == (3, 0)
+    await source.end()
+    assert await unhurried == (4, 0)
 
 
 async def test_a_read_uses_up_its_request_s_budget() -> None:
     source = Source()
     budget = RequestBudget(60)
     request_context.set(RequestContext(budget=budget))
-    asked = source.ask(1, 2)
+    asked = source.ask(1, 2, 3)
     await asyncio.sleep(0.02)
+    await source.end()
     await source.end()
     await source.end()
     await asyncio.gather(*asked)

@@ -20,9 +20,9 @@ _WATCH_SECONDS: Final = 0.1
 class GroupedReads(Generic[Key, Value]):
     """Reads single values by key, many of them with one query where many are asked for at once.
 
-    A read that finds none under way starts at once, alone. While some are under way the others wait, and the next query
-    takes all that wait, so that one value costs a fraction of a round trip. A query never answers a read that was asked
-    for after the query had started: what was committed before the call is seen by it.
+    A read that finds less than two under way starts at once, alone. While two are under way the others wait, and the
+    next query takes all that wait, so that one value costs a fraction of a round trip. A query never answers a read that
+    was asked for after the query had started: what was committed before the call is seen by it.
 
     Args:
         read_one: Reads one value; None where there is none.
@@ -44,7 +44,6 @@ class GroupedReads(Generic[Key, Value]):
         """With the time since when it waits, by the loop's clock; the first to come first."""
         self._is_watched = False
         self._under_way = 0
-        self._is_scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadlines: dict[asyncio.Future[Value | None], float] = {}
         """Until when each read may wait, by the loop's clock."""
@@ -55,8 +54,8 @@ class GroupedReads(Generic[Key, Value]):
         Raises:
             DatabaseUnavailable: PostgreSQL is away or too slow; each read of a query that failed fails so.
         """
-        if self._under_way == 0:
-            self._under_way = 1
+        if self._under_way < _MAX_UNDER_WAY and not self._waiting:
+            self._under_way += 1
             try:
                 return await self._read_one(key)
             finally:
@@ -68,10 +67,6 @@ class GroupedReads(Generic[Key, Value]):
         if not self._is_watched:
             self._is_watched = True
             loop.call_later(_WATCH_SECONDS, self._give_up_overdue, context=Context())
-        if self._under_way < _MAX_UNDER_WAY and not self._is_scheduled:
-            # not at once: what else has arrived by then goes along
-            self._is_scheduled = True
-            loop.call_soon(self._start, context=Context())
         budget = request_context.get().budget
         if budget is None:
             return await future
@@ -84,7 +79,6 @@ class GroupedReads(Generic[Key, Value]):
 
     def _start(self) -> None:
         """Start a query for all that wait, at most so many."""
-        self._is_scheduled = False
         group: list[tuple[Key, asyncio.Future[Value | None]]] = []
         while self._waiting and len(group) < MAX_GROUP:
             key, future, _ = self._waiting.popleft()
@@ -129,7 +123,7 @@ class GroupedReads(Generic[Key, Value]):
     def _leave(self) -> None:
         """A query has ended: let those that wait begin."""
         self._under_way -= 1
-        if self._waiting and not self._is_scheduled:
+        if self._waiting:
             self._start()
 
 

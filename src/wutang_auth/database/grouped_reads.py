@@ -21,8 +21,8 @@ class GroupedReads(Generic[Key, Value]):
     """Reads single values by key, many of them with one query where many are asked for at once.
 
     A read that finds less than two under way starts at once, alone. While two are under way the others wait, and the
-    next query takes all that wait, so that one value costs a fraction of a round trip. A query never answers a read that
-    was asked for after the query had started: what was committed before the call is seen by it.
+    next query takes all that wait, so that one value costs a fraction of a round trip. A query never answers a read
+    that was asked for after the query had started: what was committed before the call is seen by it.
 
     Args:
         read_one: Reads one value; None where there is none.

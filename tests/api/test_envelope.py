@@ -8,24 +8,13 @@ import httpx
 import pytest
 
 from support.database import temporary_database
-from support.http import assert_refused
+from support.http import CATALOGUE, assert_refused
 from support.services import Instance, running, serve_by_fastapi
 from support.tokens import bearer, forge
 from support.users import PASSWORD, Login, add_and_log_in
 from wutang_auth.errors import AuthError
 from wutang_auth.response_codes import ResponseCode
 from wutang_auth.settings import Settings, load
-
-CATALOGUE = {
-    "10001": "参数有误",
-    "10003": "数据有误",
-    "20001": "操作成功",
-    "40001": "禁止访问",
-    "40003": "权限不足",
-    "40004": "查询为空",
-    "40005": "请求过期",
-    "50001": "操作失败",
-}
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,17 @@ from typing import Any
 
 import httpx
 
+CATALOGUE = {
+    "10001": "参数有误",
+    "10003": "数据有误",
+    "20001": "操作成功",
+    "40001": "禁止访问",
+    "40003": "权限不足",
+    "40004": "查询为空",
+    "40005": "请求过期",
+    "50001": "操作失败",
+}  # code → message, in the order of the reference
+
 
 def success(response: httpx.Response, status: int = 200) -> Any:
     """The data of an answer that must be a success."""

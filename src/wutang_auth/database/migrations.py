@@ -56,12 +56,7 @@ def is_known(revision: str) -> bool:
 
 
 def upgrade(url: str, *, connect_timeout: float = _CONNECT_SECONDS, prepare: bool = True) -> None:
-    """Bring the schema to head, however long that takes; not for a running event loop.
-
-    Args:
-        url: The database.
-        connect_timeout: Longest wait for a connection, in seconds.
-        prepare: Whether statements may be prepared, which some poolers cannot take.
+    """Bring the schema to head, however long that takes; not for a running event loop. Arguments as for `current`.
 
     Raises:
         DatabaseUnavailable: the database cannot be reached.

@@ -1,18 +1,7 @@
 """The catalogue of response codes."""
 
-from support.http import success
+from support.http import CATALOGUE, success
 from support.services import Instance
-
-CATALOGUE = {
-    "10001": "参数有误",
-    "10003": "数据有误",
-    "20001": "操作成功",
-    "40001": "禁止访问",
-    "40003": "权限不足",
-    "40004": "查询为空",
-    "40005": "请求过期",
-    "50001": "操作失败",
-}
 
 
 async def test_catalogue_is_the_references(service: Instance) -> None:

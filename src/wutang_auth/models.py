@@ -73,6 +73,10 @@ class Session(SQLModel, table=True):
     confirmed_at: datetime | None = Field(sa_column=Column(DateTime(timezone=True), nullable=True, server_default=NOW))
     """When a token of the present generation was used first; that of a login counts as used."""
     created_at: datetime = Field(sa_column=_timestamp())
+    authenticated_at: datetime | None = Field(
+        sa_column=Column(DateTime(timezone=True), nullable=True, server_default=NOW)
+    )
+    """When its user last proved who it is; None: nobody knows, as of sessions older than this column."""
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     ip: str | None = Field(sa_column=Column(Text, nullable=True))
     user_agent: str | None = Field(sa_column=Column(Text, nullable=True))
@@ -101,3 +105,54 @@ class Attempt(SQLModel, table=True):
     allowed_at: datetime = Field(sa_column=_timestamp("free_at"))
     """When the next one is let through."""
     succeeded_at: datetime | None = Field(sa_column=_timestamp(nullable=True))
+
+
+def _owner() -> "Column[int]":
+    return Column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=True)
+
+
+class Mail(SQLModel, table=True):
+    """A mail to be sent. It holds no token: that is made when the mail is."""
+
+    __tablename__ = "mails"
+    __table_args__ = (
+        Index("ix_mails_due_at", "due_at"),
+        Index("ix_mails_user_id", "user_id"),
+        {"postgresql_with": {"autovacuum_vacuum_scale_factor": "0.05"}},
+    )
+
+    id: UUID = Field(sa_column=Column(UuidType, primary_key=True, server_default=text("gen_random_uuid()")))
+    kind: str = Field(sa_column=Column(Text, nullable=False))
+    email: str = Field(sa_column=Column(Text, nullable=False))
+    """What was asked for; the mail goes to the stored address where an account has one."""
+    canonical_email: str = Field(sa_column=Column(Text, nullable=False))
+    user_id: int | None = Field(sa_column=_owner())
+    """None: whose it is, if anybody's, is looked up when it is sent."""
+    other_email: str | None = Field(sa_column=Column(Text, nullable=True))
+    """The other address of a change."""
+    language: str = Field(sa_column=Column(Text, nullable=False))
+    created_at: datetime = Field(sa_column=_timestamp())
+    due_at: datetime = Field(sa_column=_timestamp())
+    """When it is to be sent. Whoever takes it postpones it, which is its lease."""
+    attempts: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+
+
+class MailToken(SQLModel, table=True):
+    """What a link in a mail may do, once; of the token there is only its SHA-256."""
+
+    __tablename__ = "mail_tokens"
+    __table_args__ = (
+        Index("ix_mail_tokens_user_id", "user_id"),
+        Index("ix_mail_tokens_expires_at", "expires_at"),
+    )
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    purpose: str = Field(sa_column=Column(Text, nullable=False))
+    user_id: int | None = Field(sa_column=_owner())
+    """None: there is no user yet."""
+    email: str = Field(sa_column=Column(Text, nullable=False))
+    canonical_email: str = Field(sa_column=Column(Text, nullable=False))
+    other_canonical: str | None = Field(sa_column=Column(Text, nullable=True))
+    """The other address of a change, as compared."""
+    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    created_at: datetime = Field(sa_column=_timestamp())

@@ -3,7 +3,19 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, DateTime, ForeignKey, Identity, Index, Integer, LargeBinary, Text, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    text,
+)
 from sqlalchemy import Uuid as UuidType
 from sqlmodel import Column, Field, SQLModel
 
@@ -156,3 +168,45 @@ class MailToken(SQLModel, table=True):
     """The other address of a change, as compared."""
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     created_at: datetime = Field(sa_column=_timestamp())
+
+
+class LegacyToken(SQLModel, table=True):
+    """A token of the system that was here before, by the SHA-1 of its `jti`, which was used up or revoked.
+
+    It is kept until the token cannot count any more, be it for access or for a refresh.
+    """
+
+    __tablename__ = "legacy_tokens"
+    __table_args__ = (Index("ix_legacy_tokens_expires_at", "expires_at"),)
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    """`adopted`: it became the session with the id made of its `jti`; `logout`: here; `imported`: it ended there."""
+    user_id: int | None = Field(sa_column=Column(BigInteger, nullable=True))
+    """None: imported, and there it was not known whose it was."""
+    created_at: datetime = Field(sa_column=_timestamp())
+    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class TakeoverUser(SQLModel, table=True):
+    """A user whom `takeover users` brought, with what the source said last.
+
+    The row stays when the user is deleted here, so that the next run does not bring the user back.
+    """
+
+    __tablename__ = "takeover_users"
+
+    user_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    email: str | None = Field(sa_column=Column(Text, nullable=True))
+    name: str | None = Field(sa_column=Column(Text, nullable=True))
+    password_hash: str | None = Field(sa_column=Column(Text, nullable=True))
+    email_verified_at: datetime | None = Field(sa_column=_timestamp(nullable=True))
+    disabled: bool | None = Field(sa_column=Column(Boolean, nullable=True))
+    created_at: datetime | None = Field(sa_column=_timestamp(nullable=True))
+    updated_at: datetime | None = Field(sa_column=_timestamp(nullable=True))
+    password_changed: bool = Field(sa_column=Column(Boolean, nullable=False, server_default=text("false")))
+    """Whether the password was changed here; a better hash of the same password is no change."""
+    refused_until: datetime | None = Field(sa_column=_timestamp(nullable=True))
+    """Legacy tokens of this user with an `iat` up to then are refused: all sessions were ended here."""
+    legacy_seen_at: datetime | None = Field(sa_column=_timestamp(nullable=True))
+    """When a legacy token of this user was let in last, to within the hour."""

@@ -5,7 +5,7 @@ from wutang_auth.database.preflight import check_isolation
 from wutang_auth.errors import DatabaseMisconfigured
 
 _THE_ROLE = "the role"
-_CHANGED = ("attempts", "emails", "mail_tokens", "mails", "sessions", "users")
+_CHANGED = ("attempts", "emails", "legacy_tokens", "mail_tokens", "mails", "sessions", "takeover_users", "users")
 NEEDED = (
     ("alembic_version", "SELECT"),
     *((table, privilege) for table in _CHANGED for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE")),

@@ -109,8 +109,15 @@ class RequestBody(BaseModel):
 class LoginBody(RequestBody):
     """Credentials."""
 
-    email: Email = Field(description="trimmed; case does not matter", examples=["demo@wutang.example"])
-    password: SentPassword = Field(description="taken as it is", repr=False, examples=["correct horse battery staple"])
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"email": "demo@wutang.example", "password": "correct horse battery staple"}]}
+    )
+
+    email: Email = Field(description="trimmed; case does not matter")
+    password: SentPassword = Field(description="taken as it is", repr=False)
+    refresh: Literal["body", "cookie"] = Field(
+        "body", description="where the refresh token comes: `cookie` is for pages in a browser"
+    )
 
 
 class ChangePasswordBody(RequestBody):
@@ -211,9 +218,9 @@ class TokenPairBody(TypedDict):
     token_type: Literal["bearer"]
     expires_in: Annotated[int, Field(description="seconds until the access token expires", examples=[3600])]
     refresh_token: Annotated[
-        str,
+        str | None,
         Field(
-            description="a JWT that only `PUT /api/auth/refresh` and logout take",
+            description="a JWT that only `PUT /api/auth/refresh` and logout take; null where it comes in the cookie",
             examples=["eyJ0eXAiOiJydCtqd3QifQ.e30.c2lnbmF0dXJl"],
         ),
     ]

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from fastapi.security.base import SecurityBase
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from pydantic_core import from_json
@@ -17,7 +18,7 @@ from starlette.responses import Response
 
 from wutang_auth import errors
 from wutang_auth.api.bodies import ParsedBody
-from wutang_auth.api.dependencies import BearerToken, RequiredScope, auth_service, authenticate
+from wutang_auth.api.dependencies import RequiredScope, auth_service, authenticate
 from wutang_auth.api.documentation.code_samples import code_samples
 from wutang_auth.api.documentation.examples import example
 from wutang_auth.api.documentation.refusals import REFUSALS
@@ -230,7 +231,7 @@ def _security(dependencies: Sequence[Any], scopes: list[str]) -> list[dict[str, 
     if authenticate in dependencies:
         # OpenAPI 3.1, "Security Requirement Object": for a bearer scheme the list names the roles that are required
         return [{"accessToken": scopes}]
-    if any(isinstance(dependency, BearerToken) for dependency in dependencies):
+    if any(isinstance(dependency, SecurityBase) for dependency in dependencies):
         return [{"accessToken": []}, {"refreshToken": []}]
     return []
 
@@ -246,7 +247,7 @@ def _refused(route: RouteContext, dependencies: Sequence[Any]) -> list[type[Auth
     for response in (route.responses or {}).values():
         found |= {getattr(errors, name) for name in response.get(REFUSALS, ())}
     for dependency in dependencies:
-        if isinstance(dependency, BearerToken):
+        if isinstance(dependency, SecurityBase):
             found |= {errors.Unauthenticated, errors.TokenExpired}
         if isinstance(dependency, RequiredScope):
             found.add(errors.InsufficientScope)

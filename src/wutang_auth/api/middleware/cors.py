@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware as StarletteCORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,7 +30,12 @@ def headers_for(origin: bytes, origins: Collection[str]) -> list[tuple[bytes, by
     if origin.decode("latin-1") not in origins:
         return []
     exposed = ", ".join(_EXPOSED).encode()
-    return [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", exposed), (b"vary", b"Origin")]
+    return [
+        (b"access-control-allow-origin", origin),
+        (b"access-control-allow-credentials", b"true"),
+        (b"access-control-expose-headers", exposed),
+        (b"vary", b"Origin"),
+    ]
 
 
 class CORSMiddleware(StarletteCORSMiddleware):
@@ -47,9 +52,17 @@ class CORSMiddleware(StarletteCORSMiddleware):
             max_age=600,
         )
 
+    @staticmethod
+    def allow_explicit_origin(headers: MutableHeaders, origin: str) -> None:
+        """Let a page of this listed origin read the answer, and send the refresh token's cookie."""
+        StarletteCORSMiddleware.allow_explicit_origin(headers, origin)
+        headers["Access-Control-Allow-Credentials"] = "true"
+
     def preflight_response(self, request_headers: Headers) -> Response:
         """The answer to a preflight."""
         response = super().preflight_response(request_headers)
+        if "access-control-allow-origin" in response.headers:
+            response.headers["Access-Control-Allow-Credentials"] = "true"
         asked = request_headers.get("access-control-request-headers", "")
         if response.status_code < 400 and all(_HARMLESS.fullmatch(name.strip(" \t")) for name in asked.split(",")):
             return response

@@ -11,12 +11,12 @@ from wutang_auth.api.dependencies import (
     AuthServiceDep,
     CurrentCaller,
     SessionId,
-    Token,
     watch_for_disconnect,
 )
 from wutang_auth.api.direct_route import DirectRoute
 from wutang_auth.api.documentation.refusals import refusals
 from wutang_auth.api.envelope import EmptyEnvelope, ok
+from wutang_auth.api.refresh_cookie import SentToken, TokenOrCookie, drop_cookie, pair_answer
 from wutang_auth.api.schemas import (
     ChangePasswordBody,
     LoginBody,
@@ -24,10 +24,11 @@ from wutang_auth.api.schemas import (
     TokenPairEnvelope,
     UserEnvelope,
     session_body,
-    token_pair_body,
     user_body,
 )
 from wutang_auth.errors import InvalidCredentials, TooManyAttempts, WrongCurrentPassword
+
+SessionToken = Annotated[SentToken, Depends(TokenOrCookie())]
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=DirectRoute)
 
@@ -47,11 +48,12 @@ async def login(
     通过登录信息获取JWT凭证
 
     Begins a session and answers with its first two tokens. Whether it was the e-mail or the password that was wrong, or
-    the user that is disabled, is not told.
+    the user that is disabled, is not told. With `"refresh": "cookie"` the refresh token comes in the cookie
+    `__Host-wutang-refresh`, which scripts cannot read, and is null in the body.
     """
     async with watch_for_disconnect(request):
         pair = await service.login(body.email, body.password)
-    return ok(request, token_pair_body(pair))
+    return pair_answer(request, pair, as_cookie=body.refresh == "cookie")
 
 
 @router.put(
@@ -60,17 +62,18 @@ async def login(
     response_model=TokenPairEnvelope,
     response_description="The next two tokens.",
 )
-async def refresh(request: Request, service: AuthServiceDep, token: Token) -> Response:
+async def refresh(request: Request, service: AuthServiceDep, token: SessionToken) -> Response:
     """Refresh a token.
 
     刷新token
 
     Takes the refresh token; or the access token, valid or expired, for clients that keep one token only (a setting
     forbids that). The same token once more is answered with another pair, in case an answer got lost, until ten seconds
-    after the first use of the new tokens; later, it ends the session.
+    after the first use of the new tokens; later, it ends the session. Without an `Authorization` header the refresh
+    token of the cookie is taken, from pages of this origin or a listed one, and the next one comes in the cookie.
     """
-    pair = await service.refresh(token)
-    return ok(request, token_pair_body(pair))
+    pair = await service.refresh(token.text)
+    return pair_answer(request, pair, as_cookie=token.by_cookie)
 
 
 @router.delete(
@@ -82,7 +85,7 @@ async def refresh(request: Request, service: AuthServiceDep, token: Token) -> Re
 async def logout(
     request: Request,
     service: AuthServiceDep,
-    token: Token,
+    token: SessionToken,
     *,
     everywhere: Annotated[bool, Query(description="end all sessions of the user")] = False,
 ) -> Response:
@@ -91,10 +94,13 @@ async def logout(
     注销用户
 
     Takes either token, an expired one of a live session too. From the answer on, every token of the session is refused,
-    everywhere.
+    everywhere. Without an `Authorization` header the refresh token of the cookie is taken, and the cookie is dropped.
     """
-    await service.logout(token, everywhere=everywhere)
-    return ok(request)
+    await service.logout(token.text, everywhere=everywhere)
+    response = ok(request)
+    if token.by_cookie:
+        drop_cookie(response)
+    return response
 
 
 @router.get(

@@ -1,4 +1,4 @@
-"""Create legacy_tokens, of tokens of an earlier system that count no more, and takeover_users, of its users.
+"""Create legacy_tokens, of tokens of an earlier system that count no more, takeover_users and takeover_runs.
 
 Revision ID: 0006
 Revises: 0005
@@ -28,10 +28,11 @@ def upgrade() -> None:
     op.create_table(
         "takeover_users",
         sa.Column("user_id", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("email", sa.Text(), nullable=True),
-        sa.Column("name", sa.Text(), nullable=True),
-        sa.Column("password_hash", sa.Text(), nullable=True),
+        sa.Column("email", sa.LargeBinary(), nullable=True),
+        sa.Column("name", sa.LargeBinary(), nullable=True),
+        sa.Column("password_hash", sa.LargeBinary(), nullable=True),
         sa.Column("email_verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("scopes", sa.ARRAY(sa.Text()), nullable=True),
         sa.Column("disabled", sa.Boolean(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=True),
@@ -39,8 +40,16 @@ def upgrade() -> None:
         sa.Column("refused_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("legacy_seen_at", sa.DateTime(timezone=True), nullable=True),
     )
+    op.create_table(
+        "takeover_runs",
+        sa.Column("kind", sa.Text(), primary_key=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("rejected", sa.BigInteger(), nullable=False),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("takeover_runs")
     op.drop_table("takeover_users")
     op.drop_table("legacy_tokens")

@@ -191,16 +191,18 @@ class LegacyToken(SQLModel, table=True):
 class TakeoverUser(SQLModel, table=True):
     """A user whom `takeover users` brought, with what the source said last.
 
-    The row stays when the user is deleted here, so that the next run does not bring the user back.
+    The row stays when the user is deleted here, so that the next run does not bring the user back. Of what is personal
+    it has the SHA-256 only, which suffices to see what changed.
     """
 
     __tablename__ = "takeover_users"
 
     user_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
-    email: str | None = Field(sa_column=Column(Text, nullable=True))
-    name: str | None = Field(sa_column=Column(Text, nullable=True))
-    password_hash: str | None = Field(sa_column=Column(Text, nullable=True))
+    email: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
+    name: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
+    password_hash: bytes | None = Field(sa_column=Column(LargeBinary, nullable=True))
     email_verified_at: datetime | None = Field(sa_column=_timestamp(nullable=True))
+    scopes: list[str] | None = Field(sa_column=Column(ARRAY(Text), nullable=True))
     disabled: bool | None = Field(sa_column=Column(Boolean, nullable=True))
     created_at: datetime | None = Field(sa_column=_timestamp(nullable=True))
     updated_at: datetime | None = Field(sa_column=_timestamp(nullable=True))
@@ -210,3 +212,15 @@ class TakeoverUser(SQLModel, table=True):
     """Legacy tokens of this user with an `iat` up to then are refused: all sessions were ended here."""
     legacy_seen_at: datetime | None = Field(sa_column=_timestamp(nullable=True))
     """When a legacy token of this user was let in last, to within the hour."""
+
+
+class TakeoverRun(SQLModel, table=True):
+    """The last time that `takeover users` or `takeover revocations` ended well."""
+
+    __tablename__ = "takeover_runs"
+
+    kind: str = Field(sa_column=Column(Text, primary_key=True))
+    """`users` or `revocations`."""
+    finished_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    rows: int = Field(sa_column=Column(BigInteger, nullable=False))
+    rejected: int = Field(sa_column=Column(BigInteger, nullable=False))

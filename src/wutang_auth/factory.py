@@ -11,6 +11,7 @@ from wutang_auth.repository import AttemptRepository, SchemaRepository, SessionR
 from wutang_auth.service import AuthService, UserService
 from wutang_auth.service.maintenance import Intervals, in_background
 from wutang_auth.service.throttle import Throttle
+from wutang_auth.service.verify import VerifyService
 from wutang_auth.settings import DatabaseSettings, Settings
 from wutang_auth.tokens.access import Tokens
 from wutang_auth.tokens.key_ring import KeyRing
@@ -24,6 +25,7 @@ class Services:
 
     auth: AuthService
     users: UserService
+    verify: VerifyService
     tokens: Tokens
     passwords: Passwords
     schema: SchemaRepository
@@ -54,19 +56,21 @@ async def open_services(
     tokens = Tokens(settings, ring)
     users = UserRepository(database)
     sessions = SessionRepository(database, grouped_reads=settings.db_grouped_reads)
+    auth = AuthService(
+        users=users,
+        sessions=sessions,
+        tokens=tokens,
+        passwords=passwords,
+        rules=rules,
+        throttle=throttle,
+        session_ttl=settings.refresh_ttl,
+        refresh_grace=settings.refresh_grace,
+        sessions_per_user=settings.sessions_per_user,
+        refresh_with_access_token=settings.refresh_with_access_token,
+    )
     services = Services(
-        auth=AuthService(
-            users=users,
-            sessions=sessions,
-            tokens=tokens,
-            passwords=passwords,
-            rules=rules,
-            throttle=throttle,
-            session_ttl=settings.refresh_ttl,
-            refresh_grace=settings.refresh_grace,
-            sessions_per_user=settings.sessions_per_user,
-            refresh_with_access_token=settings.refresh_with_access_token,
-        ),
+        auth=auth,
+        verify=VerifyService(auth),
         users=UserService(users=users, sessions=sessions, passwords=passwords, rules=rules),
         tokens=tokens,
         passwords=passwords,
@@ -77,7 +81,7 @@ async def open_services(
             keys_file=settings.keys_file,
             use_ring=tokens.use,
             prunes=(sessions.prune, throttle.prune),
-            auth=services.auth,
+            auth=auth,
             intervals=intervals,
         ):
             yield services

@@ -19,7 +19,8 @@ from wutang_auth.api.middleware.head_requests import HeadRequestsMiddleware
 from wutang_auth.api.middleware.limits import LimitsMiddleware
 from wutang_auth.api.middleware.request_context import RequestContextMiddleware
 from wutang_auth.api.middleware.security_headers import SecurityHeadersMiddleware
-from wutang_auth.api.routes import auth, docs, health, users, well_known
+from wutang_auth.api.middleware.verify_requests import VerifyRequestsMiddleware
+from wutang_auth.api.routes import auth, docs, health, users, verify, well_known
 from wutang_auth.api.routes import response_codes as response_code
 from wutang_auth.factory import open_services
 from wutang_auth.service.maintenance import Intervals
@@ -87,9 +88,10 @@ def _routed(settings: Settings) -> FastAPI:
     ]
     app.add_middleware(DirectRoutesMiddleware, fastapi=app)  # the first is the innermost
     app.add_middleware(HeadRequestsMiddleware)
+    app.add_middleware(VerifyRequestsMiddleware)
     envelope.install(app)
-    for router in (auth.router, users.router, response_code.router, well_known.router, health.router, docs.router):
-        app.include_router(router)
+    for module in (auth, verify, users, response_code, well_known, health, docs):
+        app.include_router(module.router)
     return app
 
 

@@ -9,7 +9,7 @@ import pytest
 from support.services import Instance, Start, running, serve_by_fastapi
 from wutang_auth.settings import Settings
 
-_BOTH_WAYS = ("test_login", "test_refresh", "test_me", "test_envelope")
+_BOTH_WAYS = ("test_login", "test_refresh", "test_me", "test_verify", "test_envelope")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

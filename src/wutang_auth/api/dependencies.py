@@ -23,6 +23,7 @@ from wutang_auth.errors import (
 from wutang_auth.factory import Services
 from wutang_auth.fields import parse_session_id, parse_user_id
 from wutang_auth.service import AuthService, Caller, UserService
+from wutang_auth.service.verify import VerifyService
 
 
 class BearerToken(SecurityBase):
@@ -77,6 +78,14 @@ async def user_service(request: Request) -> UserService:
 
 
 UserServiceDep = Annotated[UserService, Depends(user_service)]
+
+
+async def verify_service(request: Request) -> VerifyService:
+    """The service of verification for gateways."""
+    return services(request).verify
+
+
+VerifyServiceDep = Annotated[VerifyService, Depends(verify_service)]
 
 
 async def authenticate(token: Token, service: AuthServiceDep) -> Caller:

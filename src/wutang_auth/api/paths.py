@@ -1,6 +1,10 @@
 """The path of a request, as everybody here reads it."""
 
+from typing import Final
+
 from starlette.types import Scope
+
+VERIFY: Final = "/api/auth/verify"
 
 
 def route_path(scope: Scope) -> str:
@@ -14,3 +18,9 @@ def route_path(scope: Scope) -> str:
         return path
     rest = path[len(prefix) :]
     return rest if rest[:1] in ("", "/") else path
+
+
+def is_for_verify(scope: Scope) -> bool:
+    """Whether a gateway asks about a request of its client: at `/api/auth/verify` or anywhere below it."""
+    path = route_path(scope)
+    return path.startswith(VERIFY) and path[len(VERIFY) : len(VERIFY) + 1] in ("", "/")

@@ -22,6 +22,12 @@ class FreshSession:
 
 
 @schemathesis.hook
+def filter_case(_context: Any, case: Any) -> bool:
+    """Leave out undeclared methods of the route that answers every method, which no document can say."""
+    return bool(case.path != "/api/auth/verify" or case.method == "GET")
+
+
+@schemathesis.hook
 def before_call(_context: Any, case: Any, _arguments: Any) -> None:
     """Make good passwords uncommon: which are common, no schema can say."""
     if isinstance(case.body, dict):

@@ -3,9 +3,10 @@
 import json
 import shlex
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote, urlencode
 
+from wutang_auth.api.bodies import FORM
 from wutang_auth.api.documentation.examples import example
 
 EXAMPLE_BASE: Final = "http://127.0.0.1:8000"
@@ -23,6 +24,8 @@ class ExampleRequest:
     headers: dict[str, str]
     body: Any
     """None where the operation takes none."""
+    answer: Literal["json", "text", "headers"]
+    """What of the answer is worth a look."""
 
 
 def code_samples(document: dict[str, Any], path: str, method: str) -> list[dict[str, str]]:
@@ -47,41 +50,60 @@ def example_request(document: dict[str, Any], path: str, method: str, base: str 
             path = path.replace(f"{{{parameter['name']}}}", quote(str(value), safe=""))
         elif parameter["in"] == "query" and (parameter["required"] or "example" in parameter or schema.get("examples")):
             query[parameter["name"]] = str(value)
-    headers = {"Accept": "application/json"}
+    success = next(response for status, response in operation["responses"].items() if status.startswith("2"))
+    media_type = next(iter(success.get("content", ())), None)
+    headers = {"Accept": media_type or "application/json"}
     body = None
     if "requestBody" in operation:
-        headers = {"Content-Type": "application/json", **headers}
-        body = operation["requestBody"]["content"]["application/json"]["example"]
+        sent, content = next(iter(operation["requestBody"]["content"].items()))
+        headers = {"Content-Type": sent, **headers}
+        body = content["example"]
     if operation["security"]:
         # where either token will do, the refresh token is the one that is meant
         scheme = next(iter(operation["security"][-1]))
         headers["Authorization"] = f"Bearer {'REFRESH_TOKEN' if scheme == 'refreshToken' else 'ACCESS_TOKEN'}"
     url = f"{base}{path}" + (f"?{urlencode(query)}" if query else "")
-    return ExampleRequest(method.upper(), url, query, headers, body)
+    answer: Literal["json", "text", "headers"] = "headers"
+    if media_type is not None:
+        answer = "json" if media_type.endswith("json") else "text"
+    return ExampleRequest(method.upper(), url, query, headers, body, answer)
+
+
+def is_form(request: ExampleRequest) -> bool:
+    """Whether the body is an urlencoded form; else it is JSON."""
+    return request.headers.get("Content-Type") == FORM
 
 
 def _curl(request: ExampleRequest) -> str:
-    lines = [f"curl -X {request.method} {shlex.quote(request.url)}"]
+    show = " -i" if request.answer == "headers" else ""
+    lines = [f"curl{show} -X {request.method} {shlex.quote(request.url)}"]
     lines += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in request.headers.items()]
     if request.body is not None:
-        lines.append(f"-d {shlex.quote(_json(request.body))}")
+        lines.append(f"-d {shlex.quote(urlencode(request.body) if is_form(request) else _json(request.body))}")
     return " \\\n    ".join(lines)
 
 
 def _fetch(request: ExampleRequest) -> str:
     options = [f"method: {_json(request.method)}", f"headers: {_json(request.headers, 1)}"]
     if request.body is not None:
-        options.append(f"body: JSON.stringify({_json(request.body, 1)})")
+        write = "new URLSearchParams" if is_form(request) else "JSON.stringify"
+        options.append(f"body: {write}({_json(request.body, 1)})")
     inner = "".join(f"    {option},\n" for option in options)
-    return f"const response = await fetch({_json(request.url)}, {{\n{inner}}});\n\nconsole.log(await response.json());"
+    shown = {
+        "json": "await response.json()",
+        "text": "await response.text()",
+        "headers": "response.status, Object.fromEntries(response.headers)",
+    }[request.answer]
+    return f"const response = await fetch({_json(request.url)}, {{\n{inner}}});\n\nconsole.log({shown});"
 
 
 def _httpx(request: ExampleRequest) -> str:
     arguments = [_json(request.method), _json(request.url), f"headers={_literal(request.headers, _PYTHON, 1)}"]
     if request.body is not None:
-        arguments.append(f"json={_literal(request.body, _PYTHON, 1)}")
+        arguments.append(f"{'data' if is_form(request) else 'json'}={_literal(request.body, _PYTHON, 1)}")
     inner = "".join(f"    {argument},\n" for argument in arguments)
-    return f"import httpx\n\nresponse = httpx.request(\n{inner})\n\nprint(response.json())"
+    shown = {"json": "response.json()", "text": "response.text", "headers": "response.status_code, response.headers"}
+    return f"import httpx\n\nresponse = httpx.request(\n{inner})\n\nprint({shown[request.answer]})"
 
 
 def _php(request: ExampleRequest) -> str:
@@ -91,13 +113,19 @@ def _php(request: ExampleRequest) -> str:
         f"'header' => {_literal([f'{name}: {value}' for name, value in request.headers.items()], _PHP, 1)},",
     ]
     if request.body is not None:
-        lines.append(f"'content' => json_encode({_literal(request.body, _PHP, 1)}),")
+        write = "http_build_query" if is_form(request) else "json_encode"
+        lines.append(f"'content' => {write}({_literal(request.body, _PHP, 1)}),")
     lines.append("'ignore_errors' => true,")
     options = "".join(f"    {line}\n" for line in lines)
+    shown = {
+        "json": "print_r(json_decode($response, true));",
+        "text": "echo $response;",
+        "headers": "print_r($http_response_header);",
+    }[request.answer]
     return (
         f"<?php\n\n$context = stream_context_create(['http' => [\n{options}]]);\n"
         f"$response = file_get_contents({_php_string(request.url)}, false, $context);\n\n"
-        "print_r(json_decode($response, true));"
+        f"{shown}"
     )
 
 

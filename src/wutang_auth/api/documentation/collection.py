@@ -38,6 +38,7 @@ _RUN: Final[dict[str, tuple[_Step, ...]]] = {
         _Step("login", body={"email": "{{email}}", "password": "{{password}}"}, keeps=_PAIR),
         _Step("me"),
         _Step("refresh", bearer="refreshToken", keeps=_PAIR),
+        _Step("verify"),
     ),
     "Users": (
         _Step("list_users"),
@@ -130,7 +131,7 @@ def _item(document: dict[str, Any], step: _Step, path: str, method: str) -> dict
         raw = json.dumps(example.body if step.body is None else step.body, ensure_ascii=False, indent=4)
         request["body"] = {"mode": "raw", "raw": raw, "options": {"raw": {"language": "json"}}}
 
-    events = [_event("test", _assertions(status, code, step.keeps))]
+    events = [_event("test", _assertions(status, code, step.keeps, has_body=bool(success)))]
     if step.before:
         events.append(_event("prerequest", [step.before]))
     return {
@@ -174,11 +175,10 @@ def _url(path: str, operation: dict[str, Any], example: ExampleRequest) -> dict[
     }
 
 
-def _assertions(status: int, code: int | None, keeps: Mapping[str, str]) -> list[str]:
-    lines = [
-        f'pm.test("the status is {status}", () => pm.response.to.have.status({status}));',
-        "const answer = pm.response.json();",
-    ]
+def _assertions(status: int, code: int | None, keeps: Mapping[str, str], *, has_body: bool) -> list[str]:
+    lines = [f'pm.test("the status is {status}", () => pm.response.to.have.status({status}));']
+    if has_body:
+        lines.append("const answer = pm.response.json();")
     if code is not None:
         lines.append(f'pm.test("the code is {code}", () => pm.expect(answer.code).to.eql({code}));')
     lines += [f'pm.collectionVariables.set("{name}", {value});' for name, value in keeps.items()]

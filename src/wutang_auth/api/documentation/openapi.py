@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from wutang_auth import errors
 from wutang_auth.api.bodies import ParsedBody
-from wutang_auth.api.dependencies import RequiredScope, auth_service, authenticate
+from wutang_auth.api.dependencies import RequiredScope, auth_service, authenticate, verify_service
 from wutang_auth.api.documentation.code_samples import code_samples
 from wutang_auth.api.documentation.examples import example
 from wutang_auth.api.documentation.refusals import REFUSALS
@@ -37,6 +37,7 @@ _DESCRIPTION: Final = Path(__file__).parent / "assets" / "description.md"
 _TAGS: Final = [
     {"name": "general", "description": "What the codes mean. 返回码说明"},
     {"name": "auth", "description": "Login, refresh, logout, and whose token it is. 登录、刷新、注销与当前用户"},
+    {"name": "gateways", "description": "How gateways and other services ask about a token. 网关校验"},
     {"name": "users", "description": "The users, for administrators. 用户管理"},
     {"name": "keys", "description": "How other services verify tokens. 公钥"},
     {"name": "health", "description": "For load balancers and supervisors. 健康检查"},
@@ -228,7 +229,7 @@ def _complete_operation(document: Document, route: RouteContext, operation: Docu
 
 
 def _security(dependencies: Sequence[Any], scopes: list[str]) -> list[dict[str, list[str]]]:
-    if authenticate in dependencies:
+    if authenticate in dependencies or verify_service in dependencies:
         # OpenAPI 3.1, "Security Requirement Object": for a bearer scheme the list names the roles that are required
         return [{"accessToken": scopes}]
     if any(isinstance(dependency, SecurityBase) for dependency in dependencies):
@@ -253,7 +254,7 @@ def _refused(route: RouteContext, dependencies: Sequence[Any]) -> list[type[Auth
             found.add(errors.InsufficientScope)
         if isinstance(dependency, ParsedBody):
             found |= {errors.InvalidParameters, errors.UnsupportedMediaType}
-        if dependency in (auth_service, authenticate):
+        if dependency in (auth_service, authenticate, verify_service):
             found.add(errors.Unavailable)
     if any(dependant.query_params or dependant.header_params for dependant in _dependants(route.dependant)):
         found.add(errors.InvalidParameters)
@@ -266,8 +267,8 @@ def _refused(route: RouteContext, dependencies: Sequence[Any]) -> list[type[Auth
 
 def _complete_answer(response: Document, schemas: Document) -> None:
     """Of an answer that is the route's own: its header, its example, and what it means."""
-    response["headers"] = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
-    for content in response["content"].values():
+    response["headers"] = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}, **response.get("headers", {})}
+    for content in response.get("content", {}).values():
         value = example(content["schema"], schemas)
         if "code" in value:
             value |= {"code": ResponseCode.OK.number, "message": ResponseCode.OK.chinese}
@@ -277,12 +278,17 @@ def _complete_answer(response: Document, schemas: Document) -> None:
 def _table(responses: Document, refused: Sequence[type[AuthError]]) -> str:
     """Every answer of an operation, in Markdown."""
     rows = [
-        f"| {status} | {_code_in_chinese(ResponseCode.OK)} | {response['description']} |"
+        f"| {status} | {_code_in_chinese(ResponseCode.OK) if _has_envelope(response) else '–'} | "
+        f"{response['description']} |"
         for status, response in responses.items()
         if status.startswith("2")
     ]
     rows += [f"| {error.status} | {_code_in_chinese(error.code)} | {_when(error)} |" for error in refused]
     return "\n".join(["| HTTP | code | when |", "|---|---|---|", *rows])
+
+
+def _has_envelope(response: Document) -> bool:
+    return any("code" in content["example"] for content in response.get("content", {}).values())
 
 
 def _add_links(document: Document) -> None:

@@ -49,7 +49,7 @@ format: venv  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: benchmarks/.venv/installed wrk  ## Measure it beside its peers and the limits; ARGS=--quick only tries that
+bench: benchmarks/.venv/installed benchmarks/node_modules/installed bench-before bench-programs  ## Measure it beside its peers and the limits; ARGS=--quick only tries that
 	benchmarks/.venv/bin/python benchmarks/run.py $(ARGS)
 
 include benchmarks/bench.mk
@@ -60,7 +60,7 @@ clients: venv clients/.venv/installed clients/node_modules/installed  ## Prove A
 include clients/clients.mk
 
 clean:  ## Remove what the other targets made, but not the data of dev
-	rm -rf .venv .venv-* benchmarks/.venv benchmarks/.venv-service clients/.venv clients/node_modules clients/generated build dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* benchmarks/.venv benchmarks/.venv-* benchmarks/node_modules clients/.venv clients/node_modules clients/generated build dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
 	find src tests alembic -name __pycache__ -prune -exec rm -rf {} +
 
 # -- The lock files ---------------------------------------------------------------------------------------------------

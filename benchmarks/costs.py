@@ -18,15 +18,15 @@ from typing import Any
 import load
 import machine
 import report
+from hashing import Argon2
 from load import LoadError
 from machine import Cores, MachineError
-from run import HERE, Argon2, ask, fill, say
-from servers import ALL, SERVICE_BIN, Server
+from run import HERE, ask, fill, say
+from servers import SERVICE, SERVICE_BIN, Server
 from stage import Stage, stage
 
 from wutang_auth.embedded import EmbeddedError
 
-SERVICE = ALL[0]
 WITHOUT_HASHING = replace(
     SERVICE, name="without-hashing", label="without hashing", command="python without_hashing.py serve --port PORT"
 )
@@ -116,7 +116,7 @@ def measure(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str
             logins["other"].append(login(server, number, options.seconds))
             logins["without"].append(login(without_hashing, number, options.seconds))
             argon2.verify(options.seconds)
-            logins["alone"].append({"loop": 0.0, "hashing": 1000 / argon2.rates[-1]})
+            logins["alone"].append({"loop": 0.0, "hashing": 1000 / max(rates[-1] for rates in argon2.rates.values())})
             for kind, found in logins.items():
                 say(f"login {number}/{options.rounds} {kind}: {found[-1]['loop']:.2f} ms of the event loop")
         time.sleep(PAUSE)
@@ -173,7 +173,7 @@ def document(results: dict[str, Any]) -> str:
                     ("same", "hashing on the same core, as in the benchmark"),
                     ("other", "hashing on another core"),
                     ("without", "without hashing"),
-                    ("alone", "argon2id alone"),
+                    ("alone", "argon2id alone, by the fastest library"),
                 )
             ],
         ),

@@ -24,12 +24,11 @@ import report
 from load import LoadError, Outcome
 from machine import Cores, MachineError, tree
 from run import CHAINS, HERE, ask, describe, say, versions
-from servers import ALL, Contender, Server
+from servers import SERVICE, Contender, Server
 from stage import Stage, stage
 
 from wutang_auth.embedded import EmbeddedError
 
-SERVICE = ALL[0]
 USERS = 100_000
 ASKED = 4000  # sessions that `/me` is asked with again and again
 FRESH = 40_000  # tokens for `/me` that were not seen lately

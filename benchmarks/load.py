@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,6 +37,14 @@ class Load:
     token_in: Literal["header", "body"] = "header"
     token_field: str = ""
     connections: int = 32
+    """Altogether; every port gets the same number."""
+    pause: int = 0
+    """Milliseconds between an answer and the next request of its connection."""
+    forwarded: bool = False
+    """Whether each line comes from another client address, as X-Forwarded-For has it."""
+    """In all, evenly over the ports."""
+    refusals: bool = False
+    """Whether any status is an answer, as when passwords are guessed."""
 
     def environment(self) -> dict[str, str]:
         """What the Lua script reads."""
@@ -47,6 +57,8 @@ class Load:
             "CONTENT_TYPE": self.content_type,
             "TOKEN_IN": self.token_in,
             "FIELD": self.token_field,
+            "PAUSE": str(self.pause),
+            "FORWARDED": "yes" if self.forwarded else "",
             "SUMMARY": str(SCRIPTS / "summary.lua"),
         }
         return given if self.lines is None else {**given, "LINES": str(self.lines)}
@@ -79,18 +91,14 @@ def find_wrk() -> str:
     return found
 
 
-def run(load: Load, port: int, pid: int, seconds: int) -> Outcome:
-    """Send for some seconds to the server `pid` on this port of the loopback address.
+def run(load: Load, ports: Sequence[int], watch: Watch, seconds: int) -> Outcome:
+    """Send for some seconds to these ports of the loopback address.
 
     Raises:
         LoadError: an answer was missing or other than 200.
     """
-    command = [
-        find_wrk(), "--threads", "1", "--connections", str(load.connections), "--duration", f"{seconds}s",
-        "--timeout", "20s", "--script", str(SCRIPTS / f"{load.script}.lua"), f"http://127.0.0.1:{port}",
-    ]  # fmt: skip
-    watch = Watch(pid)
-    environment = {"PATH": os.environ["PATH"], **load.environment()}
+    command, environment = _command(load, ports, seconds)
+    watch.begin()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds + 60, check=False)
     usage = watch.stop()
     lines = done.stdout.strip().splitlines()
@@ -110,3 +118,24 @@ def run(load: Load, port: int, pid: int, seconds: int) -> Outcome:
         usage=usage,
         generator=usage.children / usage.seconds,
     )
+
+
+@contextmanager
+def running(load: Load, ports: Sequence[int], seconds: int) -> Iterator[None]:
+    """The same in the background; what is answered does not matter."""
+    command, environment = _command(load, ports, seconds)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _command(load: Load, ports: Sequence[int], seconds: int) -> tuple[list[str], dict[str, str]]:
+    command = [
+        find_wrk(), "--threads", str(len(ports)), "--connections", str(load.connections),
+        "--duration", f"{seconds}s", "--timeout", "20s", "--script", str(SCRIPTS / f"{load.script}.lua"),
+        f"http://127.0.0.1:{ports[0]}",
+    ]  # fmt: skip
+    return command, {"PATH": os.environ["PATH"], "PORTS": " ".join(map(str, ports)), **load.environment()}

@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,33 +53,40 @@ class Usage:
     """Cores that the hypervisor gave to others."""
     children: float
     """CPU seconds of this process's children that ended meanwhile."""
+    postgres: float
+    """Cores that PostgreSQL used."""
 
 
 class Watch:
-    """Measures who uses the cores from now on."""
+    """Measures who uses the cores: servers, and PostgreSQL, each with all processes that descend from it."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
+    def __init__(self, pids: Sequence[int], postgres_pid: int) -> None:
+        self._pids = pids
+        self._postgres_pid = postgres_pid
+        self.begin()
+
+    def begin(self) -> None:
+        """Measure from now on."""
         self._begin = self._now()
 
     def stop(self) -> Usage:
-        """What was used since."""
-        seconds, server, busy, stolen, children = (
+        """What was used since it began."""
+        seconds, server, busy, stolen, children, postgres = (
             end - begin for begin, end in zip(self._begin, self._now(), strict=True)
         )
-        return Usage(seconds, server / seconds, busy / seconds, stolen / seconds, children)
+        return Usage(seconds, server / seconds, busy / seconds, stolen / seconds, children, postgres / seconds)
 
-    def _now(self) -> tuple[float, float, float, float, float]:
-        server = sum(_cpu_seconds(Path(f"/proc/{pid}")) for pid in tree(self._pid))
+    def _now(self) -> tuple[float, float, float, float, float, float]:
         ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
         idle, stolen = ticks[3] + ticks[4], ticks[7]
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         return (
             time.monotonic(),
-            server,
+            sum(_tree_seconds(pid) for pid in self._pids),
             (sum(ticks[:8]) - idle - stolen) / _TICKS,
             stolen / _TICKS,
             children.ru_utime + children.ru_stime,
+            _tree_seconds(self._postgres_pid),
         )
 
 
@@ -109,6 +117,10 @@ def _resident(pid: int) -> int:
 def thread_seconds(pid: int) -> dict[int, float]:
     """Seconds of processor time that each thread of a process has had."""
     return {int(thread.name): _cpu_seconds(thread) for thread in Path(f"/proc/{pid}/task").iterdir()}
+
+
+def _tree_seconds(pid: int) -> float:
+    return sum(_cpu_seconds(Path(f"/proc/{process}")) for process in tree(pid))
 
 
 def _cpu_seconds(directory: Path) -> float:

@@ -1,74 +1,39 @@
-"""The results: as a table for people, a plot, and JSON with every single round."""
+"""The results: as tables for people, a plot, and JSON with every single round."""
 
 import json
-import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-median = statistics.median
-SERVICE, LIMIT = "service", "limit"
+from goals import GOALS, SERVICE, fastest, median, ratio, values
+
 NAMES = {
     "me": "`/me`",
     "fresh": "`/me`, each token for the first time",
     "refresh": "refresh",
     "login": "login",
     "static": "`/api/response_code`",
+    "verify": "verify, which gateways ask",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """What was promised."""
-
-    what: str
-    measure: str
-    other: str
-    least: float
-
-
-GOALS = (
-    Goal("`/me` against the limit", "me", LIMIT, 0.60),
-    Goal("`/me` against fastapi-users, JWT strategy", "me", "fastapi-users-jwt", 5),
-    Goal("`/me` against fastapi-users, database strategy", "me", "fastapi-users-database", 6),
-    Goal("`/me` against Django REST framework with simplejwt", "me", "drf-simplejwt", 5),
-    Goal("`/me` against flask-jwt-extended with its blocklist", "me", "flask-jwt-extended", 3.5),
-    Goal("login against argon2id alone", "login", "argon2", 0.95),
-    Goal("refresh against the limit", "refresh", LIMIT, 0.60),
-    Goal("refresh against simplejwt, rotating and blacklisting", "refresh", "drf-simplejwt", 6),
-    Goal("`/api/response_code` against a static answer", "static", LIMIT, 0.30),
-)
-MOST_MEMORY = 90.0  # MB
-LONGEST_START = 1.5  # seconds
+LOADS = {"me-1": 1, "me-8": 8, "me": 32, "me-256": 256}
+JOINT = {
+    "quiet": "`/me` on 4 connections with pauses",
+    "flood": "the same while 50 connections guess passwords",
+    "two": "`/me` of two services on one PostgreSQL, together",
+    "nginx": "verify, asked by nginx",
+}
+MET = {True: "met", False: "**missed**", None: "not measured"}
 
 
 def write(results: dict[str, Any], directory: Path) -> None:
-    """Write results.json, RESULTS.md and results.png, and print the table of goals."""
+    """Write results.json and what is made of it, and print the table of goals."""
     directory.mkdir(parents=True, exist_ok=True)
-    results["goals"] = goals(results)
+    results["goals"] = [goal.result(results) for goal in GOALS]
     (directory / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    text = document(results)
-    (directory / "RESULTS.md").write_text(text)
+    (directory / "RESULTS.md").write_text(document(results))
     plot(results, directory / "results.png")
-    print(f"\n{table(GOAL_HEAD, _goal_rows(results))}\n\n{_disturbance(results)}")
+    print(f"\n{_goals(results)}\n\n{_disturbance(results)}")
     print(f"Written to {directory}: RESULTS.md, results.png, results.json")
-
-
-def rates(results: dict[str, Any], name: str, measure: str) -> list[float]:
-    """Answers a second in each round; empty where it was not measured."""
-    if name == "argon2":
-        return list(results["argon2"])
-    found = results["contenders"].get(name, {"measures": {}})["measures"].get(measure, [])
-    return [outcome["rate"] for outcome in found]
-
-
-def ratio(results: dict[str, Any], measure: str, other: str) -> float | None:
-    """The service against another: the median of the ratios of each round, whose turns lie within a minute."""
-    ours, theirs = rates(results, SERVICE, measure), rates(results, other, measure)
-    if not ours or not theirs:
-        return None
-    return median([our / their for our, their in zip(ours, theirs, strict=True)])
 
 
 def disturbed(results: dict[str, Any]) -> tuple[int, int]:
@@ -84,54 +49,26 @@ def disturbed(results: dict[str, Any]) -> tuple[int, int]:
     return len(found), len(usages)
 
 
-def cpu_ratio(results: dict[str, Any], measure: str, other: str) -> float | None:
-    """The same by answers for each CPU second of the server, which a bottleneck elsewhere does not flatter."""
-    ours, theirs = (
-        [
-            outcome["requests"] / (outcome["usage"]["server"] * outcome["usage"]["seconds"])
-            for outcome in results["contenders"].get(name, {"measures": {}})["measures"].get(measure, [])
+def _goals(results: dict[str, Any]) -> str:
+    parts, groups = [], dict.fromkeys(goal["group"] for goal in results["goals"])
+    for group in groups:
+        rows = [
+            (
+                goal["what"],
+                goal["goal"],
+                ""
+                if goal["found"] is None
+                else f"{goal['found']:,.3g}"
+                if goal["found"] < 1000
+                else f"{goal['found']:,.0f}",
+                MET[goal["met"]],
+                f"{goal['by_cpu']:.3g}" if goal["by_cpu"] else "",
+            )
+            for goal in results["goals"]
+            if goal["group"] == group
         ]
-        for name in (SERVICE, other)
-    )
-    if not ours or not theirs:
-        return None
-    return median([our / their for our, their in zip(ours, theirs, strict=True)])
-
-
-def goals(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each goal with what was found."""
-    found = []
-    for goal in GOALS:
-        value = ratio(results, goal.measure, goal.other)
-        if value is not None:
-            by_cpu = cpu_ratio(results, goal.measure, goal.other)
-            found.append({**_goal(goal.what, f"≥ {goal.least:g}", value, value >= goal.least), "by_cpu": by_cpu})
-    service = results["contenders"].get(SERVICE)
-    if service:
-        memory, start = median(service["memories"]), median(service["starts"])
-        found.append(_goal("memory after the run, MB", f"≤ {MOST_MEMORY:g}", memory, memory <= MOST_MEMORY))
-        found.append(_goal("start to the first 200, s", f"≤ {LONGEST_START:g}", start, start <= LONGEST_START))
-    return found
-
-
-def _goal(what: str, goal: str, value: float, is_met: bool) -> dict[str, Any]:
-    return {"what": what, "goal": goal, "found": value, "met": is_met}
-
-
-GOAL_HEAD = ("what", "goal", "found", "", "by CPU time of the server")
-
-
-def _goal_rows(results: dict[str, Any]) -> list[tuple[str, ...]]:
-    return [
-        (
-            goal["what"],
-            goal["goal"],
-            f"{goal['found']:.3g}",
-            "ok" if goal["met"] else "missed",
-            f"{goal['by_cpu']:.3g}" if goal.get("by_cpu") else "",
-        )
-        for goal in results["goals"]
-    ]
+        parts.append(table((group, "goal", "found", "", "by CPU time of the server"), rows))
+    return "\n\n".join(parts)
 
 
 def document(results: dict[str, Any]) -> str:
@@ -153,29 +90,29 @@ def document(results: dict[str, Any]) -> str:
         _disturbance(results),
         "![The service, its peers and the limits](results.png)",
         "## Goals",
-        table(GOAL_HEAD, _goal_rows(results)),
+        _goals(results),
     ]
     for measure, name in NAMES.items():
         rows = [
-            _measure_row(results, measure, key, contender)
+            _row(results, measure, key, contender["label"], contender["signs"] if measure != "static" else "")
             for key, contender in contenders.items()
             if measure in contender["measures"]
         ]
-        if measure == "login" and results["argon2"]:
-            alone = ratio(results, "login", "argon2")
-            rows.append(("argon2id alone", "", _spread(results["argon2"], 1), "", "", _times(alone), "", ""))
+        if measure == "login" and rows:
+            alone = _times(ratio(results, (SERVICE, "login"), ("argon2", "")))
+            rows += [
+                (f"argon2id alone, {library}", "", _spread(rates, 1), "", "", times, "", "", "", "")
+                for library, rates in results["argon2"].items()
+                for times in [alone if library == fastest(results) else ""]
+            ]
         if rows:
-            head = (
-                "",
-                "signs",
-                "per second (least–most)",
-                "p50, ms",
-                "p99, ms",
-                "wutang-auth is",
-                "server's core",
-                "others",
-            )
-            parts += [f"## {name}", table(head, rows)]
+            parts += [f"## {name}", table(HEAD, rows)]
+        if measure == "me":
+            parts += _loads(results)
+    joint = contenders.get(SERVICE, {"measures": {}})["measures"]
+    rows = [_row(results, measure, SERVICE, label, "") for measure, label in JOINT.items() if measure in joint]
+    if rows:
+        parts += ["## With something else", table(HEAD, rows)]
     rows = [
         (contender["label"], f"{median(contender['memories']):.0f}", f"{median(contender['starts']):.2f}")
         for contender in contenders.values()
@@ -199,20 +136,50 @@ def _disturbance(results: dict[str, Any]) -> str:
     return f"Disturbed turns, in which something else used the server's core: {found} of {turns}."
 
 
-def _measure_row(results: dict[str, Any], measure: str, key: str, contender: dict[str, Any]) -> tuple[str, ...]:
-    rounds = contender["measures"][measure]
-    usage = [outcome["usage"] for outcome in rounds]
-    digits = 1 if measure == "login" else 0
+HEAD = (
+    "",
+    "signs",
+    "per second (least–most)",
+    "p50, ms",
+    "p99, ms",
+    "wutang-auth is",
+    "server's CPU, µs each",
+    "PostgreSQL's, µs each",
+    "server's core",
+    "others",
+)
+
+
+def _row(results: dict[str, Any], measure: str, key: str, label: str, signs: str) -> tuple[str, ...]:
+    place = (key, measure)
+    usage = [outcome["usage"] for outcome in results["contenders"][key]["measures"][measure]]
     return (
-        contender["label"],
-        contender["signs"] if measure != "static" else "",
-        _spread([outcome["rate"] for outcome in rounds], digits),
-        f"{median([outcome['p50'] for outcome in rounds]):.1f}",
-        f"{median([outcome['p99'] for outcome in rounds]):.1f}",
-        "" if key == SERVICE else _times(ratio(results, measure, key)),
+        label,
+        signs,
+        _spread(values(results, place), 1 if measure == "login" else 0),
+        f"{median(values(results, place, 'p50')):.1f}",
+        f"{median(values(results, place, 'p99')):.1f}",
+        "" if key == SERVICE else _times(ratio(results, (SERVICE, measure), place)),
+        f"{median(values(results, place, 'server')):,.0f}",
+        f"{median(values(results, place, 'postgres')):,.0f}",
         f"{median([each['server'] for each in usage]):.0%}",
         f"{median([each['machine'] - each['server'] for each in usage]):.0%}",
     )
+
+
+def _loads(results: dict[str, Any]) -> list[str]:
+    """`/me` on few and on many connections."""
+    rows = []
+    for key, contender in results["contenders"].items():
+        if "me-1" in contender["measures"]:
+            cells = [
+                f"{median(p50):.2f} / {median(p99):.2f}" if p50 else ""
+                for measure in LOADS
+                for p50, p99 in [[values(results, (key, measure), by) for by in ("p50", "p99")]]
+            ]
+            rows.append((contender["label"], *cells))
+    head = ("p50 / p99 in ms, on so many connections", *map(str, LOADS.values()))
+    return ["## `/me` on few connections and on many", table(head, rows)] if rows else []
 
 
 def _spread(values: Sequence[float], digits: int) -> str:
@@ -240,7 +207,8 @@ def plot(results: dict[str, Any], path: Path) -> None:
     shown = [
         measure
         for measure in NAMES
-        if measure != "fresh" and any(measure in contender["measures"] for contender in contenders.values())
+        if measure not in {"fresh", "verify"}
+        and any(measure in contender["measures"] for contender in contenders.values())
     ]
     bars = {measure: _bars(results, measure) for measure in shown}
     figure, panels = plt.subplots(
@@ -268,13 +236,12 @@ def plot(results: dict[str, Any], path: Path) -> None:
 
 def _bars(results: dict[str, Any], measure: str) -> list[tuple[str, float, str]]:
     """Label, rate, and what stands beside the bar."""
-    found = []
-    for key, contender in results["contenders"].items():
-        if values := rates(results, key, measure):
-            found.append((contender["label"], median(values), key))
-    if measure == "login" and results["argon2"]:
-        found.append(("argon2id alone", median(results["argon2"]), "argon2"))
-    return [
-        (label, value, f"{value:,.0f}" if key == SERVICE else f"{value:,.0f}   {_times(ratio(results, measure, key))}")
-        for label, value, key in found
-    ]
+    found = [(contender["label"], (key, measure)) for key, contender in results["contenders"].items()]
+    if measure == "login" and any(results["argon2"].values()):
+        found.append((f"argon2id alone, {fastest(results)}", ("argon2", "")))
+    bars = []
+    for label, place in found:
+        if rates := values(results, place):
+            times = "" if place[0] == SERVICE else f"   {_times(ratio(results, (SERVICE, measure), place))}"
+            bars.append((label, median(rates), f"{median(rates):,.0f}{times}"))
+    return bars

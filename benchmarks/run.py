@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -17,16 +18,21 @@ from random import Random
 import load
 import machine
 import report
+from check import check
 from contenders.seeding import email
+from hashing import Argon2
+from joint import Joint
 from load import Load, LoadError, Outcome
-from machine import Cores, MachineError
-from servers import ALL, CONTENDERS, PASSWORD, PEERS_BIN, SERVICE_BIN, Contender, Server
+from machine import Cores, MachineError, Watch
+from servers import ALL, PASSWORD, SERVICE, SERVICE_BIN, Server
 from stage import POSTGRES_SETTINGS, Stage, stage
 
 from wutang_auth.embedded import EmbeddedError
 
 HERE = Path(__file__).parent
-MEASURES = ("me", "fresh", "refresh", "login", "static")
+MEASURES = ("me", "me-1", "me-8", "me-256", "fresh", "refresh", "login", "static", "verify")
+JOINT = ("flood", "two", "nginx")
+ALL_MEASURES = (*MEASURES, *JOINT)
 CHAINS = 256  # sessions that are refreshed in one round
 LOGINS = 5000  # different users that log in
 VERSIONS = (
@@ -55,18 +61,18 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round: whether it works, not how fast it is")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=5, help="of load, for each contender in each round")
+    parser.add_argument("--seconds", type=int, default=3, help="of load, for each contender in each round")
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--only", nargs="+", choices=[contender.name for contender in ALL], help="these contenders")
-    parser.add_argument("--measures", nargs="+", choices=MEASURES, default=MEASURES, help="only these")
+    parser.add_argument("--measures", nargs="+", choices=ALL_MEASURES, default=ALL_MEASURES, help="only these")
     parser.add_argument(
         "--directory", type=Path, help="where PostgreSQL's data is meanwhile; default: the temporary one"
     )
     parser.add_argument("--out", type=Path, help="where the results go; default: here if everything was measured")
     options = parser.parse_args()
-    partial = options.quick or options.only is not None or set(options.measures) != set(MEASURES)
+    partial = options.quick or options.only is not None or set(options.measures) != set(ALL_MEASURES)
     if options.quick:
-        options.rounds, options.seconds, options.users = 1, 2, 5000
+        options.rounds, options.seconds, options.users = 1, 1, 9000
     options.out = options.out or (Path(tempfile.mkdtemp(prefix="wutang-bench-results-")) if partial else HERE)
     options.contenders = [contender for contender in ALL if options.only is None or contender.name in options.only]
     return options
@@ -78,7 +84,7 @@ class Found:
 
     starts: list[float] = field(default_factory=list)
     memories: list[float] = field(default_factory=list)
-    outcomes: dict[str, list[Outcome]] = field(default_factory=dict)
+    measures: dict[str, list[Outcome]] = field(default_factory=dict)
 
 
 def measure(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str, object]:
@@ -94,22 +100,54 @@ def measure(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str
                 start = server.start()
                 found[server.contender.name].starts.append(start)
                 say(f"round {number}/{options.rounds}: started {server.contender.label}: first 200 after {start:.2f} s")
-            for name in options.measures:
-                asked = [server for server in servers if can(server.contender, name)]
-                turn = number % len(asked)
-                for server in asked[turn:] + asked[:turn]:
-                    ask(server, name, options.rounds + number, max(options.seconds // 3, 1))  # to warm up
-                    outcome = ask(server, name, number, options.seconds)
-                    found[server.contender.name].outcomes.setdefault(name, []).append(outcome)
-                    say(f"{name} {number}/{options.rounds} {server.contender.label}: {describe(outcome)}")
-                if name == "login":
-                    argon2.verify(options.seconds)
-                    say(f"{name} {number}/{options.rounds} argon2id alone: {argon2.rates[-1]:.1f}/s")
+                if number == 1 and not server.contender.is_limit:
+                    check(server)
+            for name, server, outcome in turns(where, cores, servers, number, options):
+                found[server.contender.name].measures.setdefault(name, []).append(outcome)
+                say(f"{name} {number}/{options.rounds} {server.contender.label}: {describe(outcome)}")
+            if "login" in options.measures:
+                argon2.verify(options.seconds)
+                say(f"argon2id alone {number}/{options.rounds}: {argon2.last()}")
             for server in servers:
                 found[server.contender.name].memories.append(server.memory())
     return {
+        **circumstances("make bench", cores, options),
+        "argon2": argon2.rates,
+        "contenders": {
+            contender.name: {
+                "label": contender.label,
+                "signs": contender.signs,
+                **asdict(found[contender.name]),
+            }
+            for contender in options.contenders
+        },
+    }
+
+
+def turns(
+    where: Stage, cores: Cores, servers: Sequence[Server], number: int, options: argparse.Namespace
+) -> Iterator[tuple[str, Server, Outcome]]:
+    """One round: every measure of every contender, which begins with another one each time."""
+    for name in options.measures:
+        asked = [server for server in servers if name in MEASURES and server.contender.can(name)]
+        turn = number % max(len(asked), 1)
+        for server in asked[turn:] + asked[:turn]:
+            ask(server, name, options.rounds + number, 1)  # to warm up
+            yield name, server, ask(server, name, number, options.seconds)
+    service = next((server for server in servers if server.contender is SERVICE), None)
+    if service is not None:
+        joint = Joint(where, cores, service)
+        for name in options.measures:
+            if name in JOINT:
+                for part, outcome in joint.measures[name](options.seconds).items():
+                    yield part, service, outcome
+
+
+def circumstances(target: str, cores: Cores, options: argparse.Namespace) -> dict[str, object]:
+    """When, where and how."""
+    return {
         "date": datetime.now(UTC).date().isoformat(),
-        "command": " ".join(["make bench", *([f'ARGS="{" ".join(sys.argv[1:])}"'] if sys.argv[1:] else [])]),
+        "command": " ".join([target, *([f'ARGS="{" ".join(sys.argv[1:])}"'] if sys.argv[1:] else [])]),
         "machine": machine.describe(),
         "cores": {"server": cores.server, "others": sorted(cores.others)},
         "versions": versions(),
@@ -117,37 +155,22 @@ def measure(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str
         "rounds": options.rounds,
         "seconds": options.seconds,
         "users": options.users,
-        "argon2": argon2.rates,
-        "contenders": {
-            contender.name: {
-                "label": contender.label,
-                "signs": contender.signs,
-                "starts": found[contender.name].starts,
-                "memories": found[contender.name].memories,
-                "measures": {
-                    name: [asdict(outcome) for outcome in outcomes]
-                    for name, outcomes in found[contender.name].outcomes.items()
-                },
-            }
-            for contender in options.contenders
-        },
     }
 
 
 def fill(where: Stage, options: argparse.Namespace) -> None:
     """Make every contender's database; the limit works on a copy of the service's."""
-    service = ALL[0]
     asked_often, refreshed = min(4000, options.users // 2), CHAINS * (2 * options.rounds + 1)
-    for contender in dict.fromkeys((service, *options.contenders)):
+    for contender in dict.fromkeys((SERVICE, *options.contenders)):
         begin = time.monotonic()
-        if contender.script:
-            fresh_tokens = 40_000 if contender.keeps_verified else 0
+        if contender.fill:
+            fresh_tokens = 40_000 if contender.can("fresh") else 0
             where.fill(
                 contender, users=options.users, access_tokens=asked_often, fresh_tokens=fresh_tokens,
                 refresh_tokens=refreshed,
             )  # fmt: skip
         else:
-            where.copy(service, contender)
+            where.copy(SERVICE, contender)
         if contender.login:
             who = Random(3).sample(range(1, options.users + 1), LOGINS)
             bodies = (contender.login_body.replace("EMAIL", email(user)).replace("PASSWORD", PASSWORD) for user in who)
@@ -157,52 +180,30 @@ def fill(where: Stage, options: argparse.Namespace) -> None:
     where.execute("postgres", "CHECKPOINT")
 
 
-def can(contender: Contender, name: str) -> bool:
-    """Whether this can be measured of it."""
-    return {
-        "me": True,
-        "fresh": contender.keeps_verified,
-        "refresh": bool(contender.refresh),
-        "login": bool(contender.login),
-        "static": bool(contender.static),
-    }[name]
-
-
 def ask(server: Server, name: str, number: int, seconds: int) -> Outcome:
     """One turn of one contender. Turns that refresh need a number of their own, and so sessions of their own."""
     contender, directory = server.contender, server.directory
-    if name == "me":
-        what = Load("GET", contender.me, lines=directory / "access.txt")
-    elif name == "fresh":
+    kind, _, connections = name.partition("-")
+    if kind in {"me", "verify"}:
+        path = contender.me if kind == "me" else contender.verify
+        what = Load("GET", path, lines=directory / "access.txt", connections=int(connections or 32))
+    elif kind == "fresh":
         what = Load("GET", contender.me, lines=directory / "fresh.txt", order="next", start=server.fresh_tokens_used)
-    elif name == "refresh":
+    elif kind == "refresh":
         what = Load(
             contender.refresh_method, contender.refresh, "refresh", lines=directory / "refresh.txt",
             start=number * CHAINS, count=CHAINS, token_in=contender.refresh_in, token_field=contender.refresh_field,
         )  # fmt: skip
-    elif name == "login":
-        kind = "application/json" if contender.login_body.startswith("{") else "application/x-www-form-urlencoded"
-        what = Load("POST", contender.login, lines=directory / "login.txt", content_type=kind, connections=8)
+    elif kind == "login":
+        what = Load(
+            "POST", contender.login, lines=directory / "login.txt", content_type=contender.login_type, connections=8
+        )
     else:
         what = Load("GET", contender.static)
-    outcome = load.run(what, server.port, server.pid, seconds)
-    if name == "fresh":
+    outcome = load.run(what, [server.port], Watch([server.pid], server.postgres_pid), seconds)
+    if kind == "fresh":
         server.fresh_tokens_used += outcome.requests + what.connections
     return outcome
-
-
-class Argon2:
-    """argon2id with nothing around it, on the server's core."""
-
-    def __init__(self, stored_hash: str, core: int) -> None:
-        self.rates: list[float] = []
-        script = str(CONTENDERS / "argon2_alone.py")
-        self._command = ["taskset", "-c", str(core), str(PEERS_BIN / "python"), script, stored_hash, PASSWORD]
-
-    def verify(self, seconds: float) -> None:
-        """For so many seconds."""
-        done = subprocess.run([*self._command, str(seconds)], capture_output=True, text=True, check=True)
-        self.rates.append(float(done.stdout))
 
 
 def versions() -> dict[str, str]:
@@ -213,15 +214,18 @@ def versions() -> dict[str, str]:
     )
     done = subprocess.run([SERVICE_BIN / "python", "-c", program], capture_output=True, text=True, check=True)
     service = json.loads(done.stdout)
-    found = {f"{name} (service)": service[name] for name in ("wutang-auth", "sqlalchemy")}
-    return {**found, **{name: version(name) for name in VERSIONS}}
+    found = {f"{name} (service)": service[name] for name in ("wutang-auth", "sqlalchemy", "pynacl")}
+    by_hand = json.loads((HERE / "package.json").read_text())["dependencies"]
+    node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    return {**found, **{name: version(name) for name in VERSIONS}, **by_hand, "node": node.removeprefix("v")}
 
 
 def describe(outcome: Outcome) -> str:
     """One outcome in a few words."""
     return (
         f"{outcome.rate:.0f}/s, p50 {outcome.p50:.1f} ms, p99 {outcome.p99:.1f} ms, "
-        f"server {outcome.usage.server:.2f} of its core, others {outcome.usage.machine - outcome.usage.server:.2f}"
+        f"server {outcome.usage.server:.2f} of its core, others {outcome.usage.machine - outcome.usage.server:.2f}, "
+        f"of which PostgreSQL {outcome.usage.postgres:.2f}"
     )
 
 

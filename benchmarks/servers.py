@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 CONTENDERS = HERE / "contenders"
 PEERS_BIN = HERE / ".venv" / "bin"
 SERVICE_BIN = HERE / ".venv-service" / "bin"
+BEFORE = HERE / ".venv-before"
 
 PASSWORD = "correct horse battery staple"
 
@@ -33,13 +34,18 @@ class Contender:
 
     name: str
     label: str
-    script: str
-    """Its file in contenders/, which fills its database when run."""
+    fill: str
+    """The command that fills its database; empty: it gets a copy of the service's."""
     command: str
-    """With PORT in it; the first word is a program of its virtual environment."""
+    """The command that serves, with PORT in it."""
     signs: str
     environment: Mapping[str, str] = field(default_factory=dict)
-    is_service: bool = False
+    bin: Path = PEERS_BIN
+    """Where the first word of its commands is, if it is not on PATH."""
+    home: Path = CONTENDERS
+    """Where its commands run."""
+    only: tuple[str, ...] = ()
+    """The measures in which it takes part; empty: all that it can."""
     me: str = "/me"
     static: str = ""
     """The path of an answer that is always the same, as all other paths empty where it has none."""
@@ -53,33 +59,68 @@ class Contender:
     """The name of the new refresh token in the answer."""
     keeps_verified: bool = False
     """Whether it remembers which tokens it verified, so that `/me` with new ones is measured too."""
+    other_loads: bool = False
+    """Whether `/me` is measured on other numbers of connections, too."""
+    verify: str = ""
+    """The path that a gateway asks."""
+
+    is_limit: bool = False
+    """Whether it is no service, but what can be done at all."""
 
     @property
-    def bin(self) -> Path:
-        """Where its programs are."""
-        return SERVICE_BIN if self.is_service else PEERS_BIN
+    def login_type(self) -> str:
+        """The media type of its logins."""
+        return "application/json" if self.login_body.startswith("{") else "application/x-www-form-urlencoded"
+
+    def can(self, measure: str) -> bool:
+        """Whether this is measured of it; `me-8` is `/me` on 8 connections."""
+        has = {
+            "me": bool(self.me),
+            "fresh": self.keeps_verified,
+            "refresh": bool(self.refresh),
+            "login": bool(self.login),
+            "static": bool(self.static),
+            "verify": bool(self.verify),
+        }
+        return has.get(measure, self.other_loads) and (not self.only or measure in self.only)
+
+    def program(self, command: str) -> list[str]:
+        """A command of it as words, the first one with its path where it is a program of its own."""
+        first, *others = command.split()
+        own = self.bin / first
+        return [str(own) if own.exists() else first, *others]
 
 
+SERVICE = Contender(
+    name="service",
+    label="wutang-auth",
+    fill="python service.py",
+    command="wutang-auth serve --port PORT",
+    signs="ES256",
+    bin=SERVICE_BIN,
+    me="/api/auth/me",
+    static="/api/response_code",
+    login="/api/auth/login",
+    login_body='{"email":"EMAIL","password":"PASSWORD"}',
+    refresh="/api/auth/refresh",
+    refresh_method="PUT",
+    keeps_verified=True,
+    other_loads=True,
+)
+EARLIER = replace(
+    SERVICE,
+    name="before",
+    label="wutang-auth at an earlier commit",
+    bin=BEFORE / "bin",
+    home=BEFORE / "source" / "benchmarks" / "contenders",
+    only=("me", "me-1"),
+)
 ALL = (
-    Contender(
-        name="service",
-        label="wutang-auth",
-        script="service.py",
-        command="wutang-auth serve --port PORT",
-        signs="ES256",
-        is_service=True,
-        me="/api/auth/me",
-        static="/api/response_code",
-        login="/api/auth/login",
-        login_body='{"email":"EMAIL","password":"PASSWORD"}',
-        refresh="/api/auth/refresh",
-        refresh_method="PUT",
-        keeps_verified=True,
-    ),
+    SERVICE,
     Contender(
         name="fastapi-users-jwt",
         label="fastapi-users, JWT strategy",
-        script="peer_fastapi_users.py",
+        fill="python peer_fastapi_users.py",
         command=f"uvicorn peer_fastapi_users:app --port PORT {UVICORN}",
         signs="ES256",
         environment={"BENCH_STRATEGY": "jwt"},
@@ -90,7 +131,7 @@ ALL = (
     Contender(
         name="fastapi-users-database",
         label="fastapi-users, database strategy",
-        script="peer_fastapi_users.py",
+        fill="python peer_fastapi_users.py",
         command=f"uvicorn peer_fastapi_users:app --port PORT {UVICORN}",
         signs="random tokens",
         environment={"BENCH_STRATEGY": "database"},
@@ -101,7 +142,7 @@ ALL = (
     Contender(
         name="drf-simplejwt",
         label="Django REST framework, simplejwt",
-        script="peer_drf.py",
+        fill="python peer_drf.py",
         command=f"gunicorn peer_drf:application --bind 127.0.0.1:PORT --threads 4 {GUNICORN}",
         signs="ES256",
         login="/login",
@@ -113,7 +154,7 @@ ALL = (
     Contender(
         name="flask-jwt-extended",
         label="flask-jwt-extended, blocklist",
-        script="peer_flask.py",
+        fill="python peer_flask.py",
         command=f"gunicorn peer_flask:app --bind 127.0.0.1:PORT --threads 4 {GUNICORN}",
         signs="ES256",
         login="/login",
@@ -121,15 +162,42 @@ ALL = (
         refresh="/refresh",
     ),
     Contender(
+        name="fastify",
+        label="Fastify by hand",
+        fill="node peer_fastify.mjs fill",
+        command="node peer_fastify.mjs PORT",
+        signs="HS256",
+        environment={"BENCH_ALGORITHM": "HS256", "NODE_ENV": "production"},
+        login="/login",
+        login_body='{"email":"EMAIL","password":"PASSWORD"}',
+        refresh="/refresh",
+        refresh_method="PUT",
+        other_loads=True,
+    ),
+    Contender(
+        name="fastify-es256",
+        label="Fastify by hand, ES256",
+        fill="node peer_fastify.mjs fill",
+        command="node peer_fastify.mjs PORT",
+        signs="ES256",
+        environment={"BENCH_ALGORITHM": "ES256", "NODE_ENV": "production"},
+        only=("refresh",),
+        refresh="/refresh",
+        refresh_method="PUT",
+    ),
+    *([EARLIER] if BEFORE.joinpath("installed").exists() else []),
+    Contender(
         name="limit",
         label="limit: bare ASGI",
-        script="",
+        fill="",
         command=f"uvicorn limit:app --port PORT {UVICORN}",
         signs="ES256",
         static="/static",
         refresh="/refresh",
         refresh_method="PUT",
         keeps_verified=True,
+        other_loads=True,
+        is_limit=True,
     ),
 )
 
@@ -138,13 +206,19 @@ class Server:
     """A contender that runs, pinned to its cores."""
 
     def __init__(
-        self, contender: Contender, directory: Path, environment: Mapping[str, str], cores: tuple[int, ...]
+        self,
+        contender: Contender,
+        directory: Path,
+        environment: Mapping[str, str],
+        cores: tuple[int, ...],
+        postgres_pid: int,
     ) -> None:
         self.contender = contender
         self.directory = directory
-        self.port = _free_port()
+        self.port = free_port()
         self.fresh_tokens_used = 0
         self.environment = environment
+        self.postgres_pid = postgres_pid
         self._cores = cores
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -161,14 +235,14 @@ class Server:
         Raises:
             LoadError: there was none.
         """
-        program, *arguments = self.contender.command.replace("PORT", str(self.port)).split()
-        command = ["taskset", "-c", ",".join(map(str, self._cores)), str(self.contender.bin / program), *arguments]
+        command = self.contender.program(self.contender.command.replace("PORT", str(self.port)))
+        command = ["taskset", "-c", ",".join(map(str, self._cores)), *command]
         token = (self.directory / "access.txt").read_text().split("\n", 1)[0]
         with (self.directory / "server.log").open("ab") as log:
             begin = time.perf_counter()
             self._process = subprocess.Popen(
                 command,
-                cwd=CONTENDERS,
+                cwd=self.contender.home,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -202,7 +276,8 @@ class Server:
         return memory(self.pid)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address."""
     # below the ports that the system gives to outgoing connections, one of which could take it meanwhile
     for port in random.sample(range(20_000, 32_000), 100):
         with socket.socket() as listener:

@@ -16,7 +16,7 @@ from argon2 import PasswordHasher
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from load import LoadError
-from servers import CONTENDERS, PASSWORD, Contender, Server
+from servers import PASSWORD, Contender, Server
 
 from wutang_auth.embedded import EmbeddedPostgres
 
@@ -25,6 +25,7 @@ POSTGRES_SETTINGS = {
     "shared_buffers": "512MB",
     "max_wal_size": "8GB",
     "checkpoint_timeout": "30min",
+    "max_connections": "500",  # up to 32 for each contender
 }
 
 
@@ -60,10 +61,10 @@ class Stage:
             **amounts,
         }
         given = {**self._environment(contender, contender.name), "BENCH_PLAN": json.dumps(plan)}
-        command = [str(contender.bin / "python"), contender.script]
-        done = subprocess.run(command, cwd=CONTENDERS, env=given, capture_output=True, text=True, check=False)
+        command = contender.program(contender.fill)
+        done = subprocess.run(command, cwd=contender.home, env=given, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise LoadError(f"{contender.script} failed:\n{done.stdout[-1000:]}{done.stderr[-3000:]}")
+            raise LoadError(f"{contender.fill} failed:\n{done.stdout[-1000:]}{done.stderr[-3000:]}")
 
     def copy(self, original: Contender, contender: Contender) -> None:
         """Give a contender a copy of another one's database and tokens."""
@@ -72,7 +73,8 @@ class Stage:
 
     def server(self, contender: Contender, *cores: int) -> Server:
         """The contender, ready to be started on these cores."""
-        return Server(contender, self.directory(contender.name), self._environment(contender, contender.name), cores)
+        environment = self._environment(contender, contender.name)
+        return Server(contender, self.directory(contender.name), environment, cores, self.postgres_pid())
 
     def execute(self, database: str, *statements: str) -> None:
         """Run statements, each in a transaction of its own."""

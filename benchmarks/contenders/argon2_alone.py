@@ -5,18 +5,24 @@ import sys
 import time
 from threading import Thread
 
-from argon2 import PasswordHasher
+import argon2
+from nacl import pwhash
+
+VERIFY = {
+    "libsodium": lambda stored, password: pwhash.verify(stored.encode(), password.encode()),
+    "argon2-cffi": argon2.PasswordHasher().verify,
+}
 
 
-def main(stored_hash: str, password: str, seconds: float) -> None:
-    hasher = PasswordHasher()
+def main(library: str, stored_hash: str, password: str, seconds: float) -> None:
+    verify = VERIFY[library]
     verified = []
     begin = time.perf_counter()
 
     def work() -> None:
         count = 0
         while time.perf_counter() - begin < seconds:
-            hasher.verify(stored_hash, password)
+            verify(stored_hash, password)
             count += 1
         verified.append(count)
 
@@ -29,4 +35,4 @@ def main(stored_hash: str, password: str, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], float(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]))

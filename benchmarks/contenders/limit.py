@@ -5,12 +5,14 @@ SELECT and answers in JSON. `/refresh` verifies a token, runs the service's own 
 `/static` always answers the same bytes. No routing, no validation, no errors, no time limits, no log, no request id.
 """
 
+import asyncio
 import gc
 import json
 import os
 import secrets
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import deque
 from collections.abc import Awaitable, Callable
 from operator import itemgetter
 from pathlib import Path
@@ -38,6 +40,8 @@ public_key = private_key.public_key()
 
 idle: list[dict["Query", Any]] = []
 """Connections at rest: for each, the statements that are prepared on it."""
+waiting: "deque[asyncio.Future[None]]" = deque()
+"""Who waits for one."""
 
 
 class Query:
@@ -48,9 +52,14 @@ class Query:
         self._in_order = itemgetter(*statements[name]["parameters"])
 
     async def fetchrow(self, given: dict[str, Any]) -> "asyncpg.Record":
-        connection = idle.pop()  # never empty: there are as many as requests at once
+        while not idle:  # with more requests at once than connections
+            waiting.append(asyncio.get_running_loop().create_future())
+            await waiting[-1]
+        connection = idle.pop()
         row = await connection[self].fetchrow(*self._in_order(given))
         idle.append(connection)
+        if waiting:
+            waiting.popleft().set_result(None)
         return row
 
 

@@ -15,7 +15,11 @@ function init(args)
     if method == "GET" then
       requests[#requests + 1] = wrk.format(method, path, {["Host"] = wrk.headers["Host"], ["Authorization"] = "Bearer " .. line})
     else
-      requests[#requests + 1] = wrk.format(method, path, {["Host"] = wrk.headers["Host"], ["Content-Type"] = content_type}, line)
+      local headers = {["Host"] = wrk.headers["Host"], ["Content-Type"] = content_type}
+      if os.getenv("FORWARDED") ~= "" then
+        headers["X-Forwarded-For"] = "203.0." .. math.floor(#requests / 256) % 256 .. "." .. #requests % 256
+      end
+      requests[#requests + 1] = wrk.format(method, path, headers, line)
     end
   end
   next_one = tonumber(os.getenv("START")) % #requests

@@ -1,9 +1,17 @@
--- Prints what wrk found as one line of JSON, the last of its output. Times are microseconds.
+-- Sends each thread to its own one of PORTS, with PAUSE milliseconds between requests. Prints what wrk found as one line
+-- of JSON, the last of its output. Times are microseconds.
 
-local threads = {}
+local threads, ports, pause = {}, {}, tonumber(os.getenv("PAUSE"))
+
+for port in os.getenv("PORTS"):gmatch("%d+") do ports[#ports + 1] = port end
 
 function setup(thread)
   threads[#threads + 1] = thread
+  thread.addr = wrk.lookup("127.0.0.1", ports[#threads])[1]
+end
+
+if pause > 0 then
+  function delay() return pause end
 end
 
 function done(summary, latency, requests)

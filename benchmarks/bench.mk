@@ -37,10 +37,10 @@ benchmarks/.venv/locked benchmarks/.venv-service/locked:
 
 benchmarks/.venv/installed: benchmarks/.venv/locked benchmarks/.venv-service/locked pyproject.toml alembic.ini \
 		$(shell find src alembic -name '*.py')
-	@set -e; wheels=$$(mktemp -d); trap 'rm -rf "$$wheels"' EXIT; \
-	benchmarks/.venv/bin/python -m hatchling build --target wheel --directory "$$wheels" >/dev/null 2>&1; \
+	@set -e; wheel=benchmarks/.venv-service/wheel; rm -rf $$wheel; \
+	benchmarks/.venv/bin/python -m hatchling build --target wheel --directory "$$PWD/$$wheel" >/dev/null 2>&1; \
 	for environment in benchmarks/.venv benchmarks/.venv-service; do \
-		$$environment/bin/pip $(BENCH_INSTALL) --no-index --force-reinstall "$$wheels"/*.whl; \
+		$$environment/bin/pip $(BENCH_INSTALL) --no-index --force-reinstall $$wheel/*.whl; \
 	done; \
 	touch $@
 
@@ -70,6 +70,21 @@ bench-lock: venv  ## Bring the lock file in line with benchmarks/requirements.in
 .PHONY: bench-quote
 bench-quote:  ## Write RESULTS.md, and the figures in both READMEs, from the last run
 	benchmarks/.venv/bin/python benchmarks/quote.py
+
+# The service on each of these that is installed, in an environment of its own.
+PYTHONS := 3.11 3.12 3.13 3.14
+.PHONY: bench-pythons
+bench-pythons: benchmarks/.venv/installed bench-programs $(PYTHONS:%=benchmarks/.venv-%/installed)
+	benchmarks/.venv/bin/python benchmarks/pythons.py $(ARGS)
+
+benchmarks/.venv-3.%/installed: PYTHON = python3.$*
+benchmarks/.venv-3.%/installed: benchmarks/.venv/installed
+	@set -e; python="$$($(call find,sys.executable))" || { echo 'No Python 3.$* here'; exit 0; }; \
+	echo "Installing $$(grep -c == requirements.lock) packages into $(@D) …"; \
+	rm -rf $(@D); "$$python" -m venv $(@D); \
+	$(@D)/bin/pip $(BENCH_INSTALL) --require-hashes -r requirements.lock; \
+	$(@D)/bin/pip $(BENCH_INSTALL) --no-index benchmarks/.venv-service/wheel/*.whl; \
+	touch $@
 
 .PHONY: bench-enumeration
 bench-enumeration: venv  ## Measure whether the time of a refused login tells who has an account

@@ -8,7 +8,7 @@ from contenders.seeding import email
 from load import LoadError
 from servers import PASSWORD, Server
 
-OK, REFUSED = (200,), (400, 401)
+OK, REFUSED = (200,), (400, 401, 422)
 
 
 def check(server: Server) -> None:
@@ -20,7 +20,7 @@ def check(server: Server) -> None:
     contender = server.contender
     access = first_line(server, "access")
     look(server, access, OK)
-    look(server, access[:-10] + access[:10], REFUSED)
+    look(server, access[:-10] + "A" * 10, REFUSED)
     if contender.login:
         kind, body = contender.login_type, contender.login_body.replace("EMAIL", email(1))
         sent = {"Content-Type": kind}

@@ -105,7 +105,7 @@ def measure(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str
             for name, server, outcome in turns(where, cores, servers, number, options):
                 found[server.contender.name].measures.setdefault(name, []).append(outcome)
                 say(f"{name} {number}/{options.rounds} {server.contender.label}: {describe(outcome)}")
-            if "login" in options.measures:
+            if "login" in options.measures and SERVICE in options.contenders:
                 argon2.verify(options.seconds)
                 say(f"argon2id alone {number}/{options.rounds}: {argon2.last()}")
             for server in servers:

@@ -84,8 +84,8 @@ def document(results: dict[str, Any]) -> str:
         "# Pythons",
         (
             f"Written on {results['date']} by `make bench-pythons` in {results['minutes']:g} minutes, on "
-            f"{results['machine']['cpu']}. The service as it is, on each Python that was there, in turns as README.md says: "
-            f"medians of {results['rounds']} rounds of {results['seconds']} s. Ratios are of "
+            f"{results['machine']['cpu']}. The service as it is, on each Python that was there, in turns: medians of "
+            f"{results['rounds']} rounds of {results['seconds']} s, as README.md beside this says. Ratios are of "
             "requests a second, medians of the ratios within a round, to the first line."
         ),
         report.table(head, rows),

@@ -72,7 +72,7 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     partial = options.quick or options.only is not None or set(options.measures) != set(ALL_MEASURES)
     if options.quick:
-        options.rounds, options.seconds, options.users = 1, 1, 9000
+        options.rounds, options.seconds, options.users = 1, 2, 9000
     options.out = options.out or (Path(tempfile.mkdtemp(prefix="wutang-bench-results-")) if partial else HERE)
     options.contenders = [contender for contender in ALL if options.only is None or contender.name in options.only]
     return options

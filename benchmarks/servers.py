@@ -106,6 +106,7 @@ SERVICE = Contender(
     refresh_method="PUT",
     keeps_verified=True,
     other_loads=True,
+    verify="/api/auth/verify",
 )
 EARLIER = replace(
     SERVICE,

@@ -72,7 +72,7 @@ class Goal:
         else:
             place = (self.ours[0], self.ours[1])
             found = ratio(results, place, self.other, self.by)
-            if self.by == "rate" and self.other[0] != "argon2":
+            if self.by == "rate" and self.other[1] == place[1]:  # the same request
                 by_cpu = ratio(results, self.other, place, "server")
         if found is not None:
             met = found >= bound if sign == "≥" else found <= bound

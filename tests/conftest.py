@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 from support.database import SERVER, TEMPLATE, administer, temporary_database, with_database
+from support.mail import Mailbox
 from support.services import Instance, environment_of, running
 from wutang_auth.database import migrations
 from wutang_auth.embedded import EmbeddedPostgres
@@ -125,6 +126,12 @@ async def start(settings: Settings) -> AsyncIterator[Callable[..., Awaitable[Ins
             return await stack.enter_async_context(running(changed, intervals=intervals))
 
         yield start
+
+
+@pytest.fixture
+def mailbox(tmp_path: Path) -> Mailbox:
+    """Where the mails of this test's services go, if they are started with its settings."""
+    return Mailbox(tmp_path / "mails")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ AuthError
 ├── InvalidCredentials         10003  401  e-mail and password do not match
 ├── Conflict                   10003  409  understood, but contradicts what is there
 │   ├── EmailTaken
+│   ├── DeadLink
 │   ├── WrongCurrentPassword
 │   ├── ScopeNotHeld
 │   └── SelfLockout
@@ -22,7 +23,10 @@ AuthError
 │   ├── SessionEnded
 │   └── TokenExpired           40005
 ├── InsufficientScope          40003  403
+├── EmailNotVerified           40003  403
+├── NotFresh                   40003  403
 ├── NotFound                   40004  404
+│   └── MailIsOff
 └── Failed                     50001  500
     └── Unavailable            50001  503
         ├── DatabaseUnavailable
@@ -131,8 +135,12 @@ class EmailTaken(Conflict):
     """Another user has this e-mail, in some spelling."""
 
 
+class DeadLink(Conflict):
+    """The link of a mail was used already, or has expired: try to log in, or ask for another one."""
+
+
 class WrongCurrentPassword(Conflict):
-    """The password to be replaced is another one."""
+    """The current password is another one."""
 
 
 class ScopeNotHeld(Conflict):
@@ -215,11 +223,34 @@ class InsufficientScope(AuthError):
         self.scope = scope
 
 
+class EmailNotVerified(AuthError):
+    """The password is right, but the address has to be verified first; a mail with the link is on its way."""
+
+    code = ResponseCode.INSUFFICIENT_SCOPE
+    status = 403
+
+
+class NotFresh(AuthError):
+    """The last proof of who it is lies too far back: `POST /api/auth/reauthenticate`, then the same request again."""
+
+    code = ResponseCode.INSUFFICIENT_SCOPE
+    status = 403
+
+    def __init__(self, max_age: int) -> None:
+        super().__init__()
+        self.max_age = max_age
+        """Seconds that it may lie back."""
+
+
 class NotFound(AuthError):
     """No such path, user or session."""
 
     code = ResponseCode.NOT_FOUND
     status = 404
+
+
+class MailIsOff(NotFound):
+    """Mail is off: the service has no `WUTANG_SMTP_URL`."""
 
 
 class Failed(AuthError):

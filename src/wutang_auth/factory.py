@@ -3,20 +3,50 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from wutang_auth.database import Database, FailureLog
 from wutang_auth.passwords.rules import PasswordRules
 from wutang_auth.passwords.workers import Passwords
-from wutang_auth.repository import AttemptRepository, SchemaRepository, SessionRepository, UserRepository
+from wutang_auth.repository import (
+    AttemptRepository,
+    MailRepository,
+    MailTokenRepository,
+    SchemaRepository,
+    SessionRepository,
+    UserRepository,
+)
+from wutang_auth.response_codes import Language
 from wutang_auth.service import AuthService, UserService
 from wutang_auth.service.maintenance import Intervals, in_background
 from wutang_auth.service.throttle import Throttle
 from wutang_auth.service.verify import VerifyService
-from wutang_auth.settings import DatabaseSettings, Settings
+from wutang_auth.settings import (
+    PREFIX,
+    DatabaseSettings,
+    MailSettings,
+    Settings,
+    SettingsError,
+    parse_smtp_url,
+    split_sender,
+)
 from wutang_auth.tokens.access import Tokens
 from wutang_auth.tokens.key_ring import KeyRing
 
+if TYPE_CHECKING:
+    from wutang_auth.mail.messages import Transport  # not imported where mail is off
+    from wutang_auth.mail.texts import Texts
+    from wutang_auth.service.by_mail import MailServices, Sender
+
 _THROTTLE_CONNECTIONS = 4
+_MAIL_RECIPIENT_FREE = 3
+_MAIL_ADDRESS_FREE = 20
+_MAIL_FIRST_WAIT = 60
+_MAIL_LONGEST_WAIT = 3600
+_MAIL_RESET_AFTER = 86_400
+_MAIL_NEVER_LESS = 2**31 - 1  # mails after which one a day would be left; there is no such limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +59,7 @@ class Services:
     tokens: Tokens
     passwords: Passwords
     schema: SchemaRepository
+    mail: "MailServices | None" = None
 
 
 @asynccontextmanager
@@ -56,6 +87,13 @@ async def open_services(
     tokens = Tokens(settings, ring)
     users = UserRepository(database)
     sessions = SessionRepository(database, grouped_reads=settings.db_grouped_reads)
+    mail = sender = None
+    if settings.smtp_url is not None:
+        sender = mail_sender(settings, database)
+        mail = _mail_services(
+            settings, database, counters, sender, users=users, sessions=sessions, passwords=passwords, rules=rules,
+            throttle=throttle,
+        )  # fmt: skip
     auth = AuthService(
         users=users,
         sessions=sessions,
@@ -67,21 +105,31 @@ async def open_services(
         refresh_grace=settings.refresh_grace,
         sessions_per_user=settings.sessions_per_user,
         refresh_with_access_token=settings.refresh_with_access_token,
+        tells_by_mail=mail is not None,
+        refuse_unverified=mail.emails.refuse_unverified if mail and settings.login_needs_verified_email else None,
     )
     services = Services(
         auth=auth,
         verify=VerifyService(auth),
-        users=UserService(users=users, sessions=sessions, passwords=passwords, rules=rules),
+        users=UserService(
+            users=users,
+            sessions=sessions,
+            passwords=passwords,
+            rules=rules,
+            mail_language=None if mail is None else settings.language,
+        ),
         tokens=tokens,
         passwords=passwords,
         schema=SchemaRepository(database, failure_log),
+        mail=mail,
     )
     try:
         async with in_background(
             keys_file=settings.keys_file,
             use_ring=tokens.use,
-            prunes=(sessions.prune, throttle.prune),
+            prunes=(sessions.prune, throttle.prune, MailTokenRepository(database).prune),
             auth=auth,
+            send_mails=None if sender is None else sender.run,
             intervals=intervals,
         ):
             yield services
@@ -92,8 +140,13 @@ async def open_services(
 
 
 @asynccontextmanager
-async def open_users(database: Database, *, password_min_length: int) -> AsyncIterator[UserService]:
-    """The service of accounts alone, for commands; closed at the end of the block."""
+async def open_users(
+    database: Database, *, password_min_length: int, mail_language: Language | None = None
+) -> AsyncIterator[UserService]:
+    """The service of accounts alone, for commands; closed at the end of the block.
+
+    `mail_language` is that of invitations and notices; None: mail is off.
+    """
     passwords = Passwords(workers=1, queue=1)
     try:
         yield UserService(
@@ -101,9 +154,120 @@ async def open_users(database: Database, *, password_min_length: int) -> AsyncIt
             sessions=SessionRepository(database),
             passwords=passwords,
             rules=PasswordRules(min_length=password_min_length),
+            mail_language=mail_language,
         )
     finally:
         passwords.close()
+
+
+def mail_texts(settings: MailSettings) -> "Texts":
+    """The texts of mails, checked.
+
+    Raises:
+        SettingsError: one of the shop's own cannot be used; the message names file and line.
+    """
+    from wutang_auth.mail.texts import Texts, TextsError
+
+    try:
+        return Texts(Path(settings.mail_templates) if settings.mail_templates else None)
+    except TextsError as error:
+        raise SettingsError(f"{PREFIX}MAIL_TEMPLATES: {error}") from None
+
+
+def mail_transport(settings: MailSettings) -> "Transport":
+    """The way to the mail server of the settings, which must name one."""
+    assert settings.smtp_url is not None  # noqa: S101 -- the caller has looked
+    server = parse_smtp_url(settings.smtp_url.get_secret_value())
+    if isinstance(server, Path):
+        from wutang_auth.mail.folder import FolderTransport
+
+        return FolderTransport(server)
+    from wutang_auth.mail.smtp import SmtpTransport
+
+    return SmtpTransport(server, own_name=urlsplit(settings.public_url).hostname or "localhost")
+
+
+def mail_sender(settings: MailSettings, database: Database) -> "Sender":
+    """What sends the mails that wait in this database.
+
+    Raises:
+        SettingsError: a text cannot be used.
+    """
+    from wutang_auth.mail.messages import Messages
+    from wutang_auth.service.by_mail import LinkLifetimes, Sender
+
+    return Sender(
+        mails=MailRepository(database),
+        tokens=MailTokenRepository(database),
+        messages=Messages(
+            mail_texts(settings),
+            sender=split_sender(settings.mail_from),
+            public_url=settings.public_url,
+            links={
+                "register": settings.link_register,
+                "invite": settings.link_invite,
+                "reset": settings.link_reset,
+                "verify": settings.link_verify,
+                "email_change": settings.link_email_change,
+                "email_agree": settings.link_email_change,
+                "email_undo": settings.link_email_undo,
+            },
+        ),
+        transport=mail_transport(settings),
+        lifetimes=LinkLifetimes(settings.reset_ttl, settings.verify_ttl, settings.invite_ttl),
+        per_minute=settings.mail_per_minute,
+    )
+
+
+def _mail_services(
+    settings: Settings,
+    database: Database,
+    counters: Database,
+    sender: "Sender",
+    *,
+    users: UserRepository,
+    sessions: SessionRepository,
+    passwords: Passwords,
+    rules: PasswordRules,
+    throttle: Throttle,
+) -> "MailServices":
+    from wutang_auth.service import by_mail
+
+    tokens = MailTokenRepository(database)
+    requests = by_mail.MailRequests(
+        mails=MailRepository(database),
+        throttle=Throttle(
+            AttemptRepository(counters),
+            account_allowed_failures=_MAIL_RECIPIENT_FREE,
+            address_allowed_failures=_MAIL_ADDRESS_FREE,
+            max_wait=_MAIL_LONGEST_WAIT,
+            reset_after=_MAIL_RESET_AFTER,
+            max_failures=_MAIL_NEVER_LESS,
+            first_wait=_MAIL_FIRST_WAIT,
+            bucket="mail ",
+        ),
+        nudge=sender.nudge,
+    )
+    freshness = by_mail.FreshnessService(
+        users=users, sessions=sessions, passwords=passwords, throttle=throttle, max_age=settings.fresh_seconds
+    )
+    return by_mail.MailServices(
+        registration=by_mail.RegistrationService(
+            requests=requests,
+            tokens=tokens,
+            passwords=passwords,
+            rules=rules,
+            domains=settings.registration_domains if settings.registration == "domains" else None,
+        ),
+        resets=by_mail.PasswordResetService(
+            requests=requests, tokens=tokens, users=users, passwords=passwords, rules=rules, language=settings.language
+        ),
+        emails=by_mail.EmailService(
+            requests=requests, tokens=tokens, freshness=freshness, both_confirm=settings.email_change == "both"
+        ),
+        links=by_mail.LinkService(tokens),
+        freshness=freshness,
+    )
 
 
 def open_database(

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
+from typing import Literal
 from uuid import UUID
 
 # -- E-mail addresses -------------------------------------------------------------------------------------------------
@@ -120,6 +121,19 @@ def parse_name(text: str) -> str:
         raise ValueError("not a name")
     return name
 
+
+# -- Passwords and mails ----------------------------------------------------------------------------------------------
+
+NO_PASSWORD = "!"  # noqa: S105 -- it stands for none
+"""Instead of the hash of a user who has no password yet, or no longer: nothing matches it."""
+
+MailKind = Literal[
+    "register", "already_registered", "reset", "invite", "verify", "email_change", "email_agree",
+    "email_changed_notice", "password_changed", "password_reset",
+]  # fmt: skip
+"""What a mail is about."""
+Purpose = Literal["register", "reset", "invite", "verify", "email_change", "email_agree", "email_undo"]
+"""What the link of a mail is for, as it also stands in the link."""
 
 # -- Scopes: what a user may do, such as `orders:read` (RFC 6749 section 3.3) -----------------------------------------
 

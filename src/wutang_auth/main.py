@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 from starlette.middleware import Middleware
 
 from wutang_auth import __version__
@@ -58,9 +60,9 @@ def create_app(
 
 def openapi_document() -> dict[str, Any]:
     """The API as an OpenAPI document, for which nothing need run."""
-    return _routed(
-        Settings.model_construct(**{name: field.get_default() for name, field in Settings.model_fields.items()})
-    ).openapi()
+    defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}
+    on = {"smtp_url": SecretStr("smtp://localhost"), "registration": "open"}
+    return _routed(Settings.model_construct(**{**defaults, **on})).openapi()
 
 
 def _routed(settings: Settings) -> FastAPI:
@@ -90,9 +92,18 @@ def _routed(settings: Settings) -> FastAPI:
     app.add_middleware(HeadRequestsMiddleware)
     app.add_middleware(VerifyRequestsMiddleware)
     envelope.install(app)
-    for module in (auth, verify, users, response_code, well_known, health, docs):
+    for module in (auth, verify, *_by_mail(settings), users, response_code, well_known, health, docs):
         app.include_router(module.router)
     return app
+
+
+def _by_mail(settings: Settings) -> list[ModuleType]:
+    """The routes that are there with mail only."""
+    if settings.smtp_url is None:
+        return []
+    from wutang_auth.api.routes import email, links, password_reset, reauthenticate, register
+
+    return [reauthenticate, password_reset, links, email, *([] if settings.registration == "off" else [register])]
 
 
 @asynccontextmanager

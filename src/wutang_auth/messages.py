@@ -28,6 +28,14 @@ _PROBLEMS: Final[dict[str, dict[Language, str]]] = {
     # fields of users
     "unfit_text": {"zh": "含有无效字符", "en": "has characters that no text may have"},
     "email": {"zh": "不是有效的邮箱地址", "en": "must be an e-mail address"},
+    "registration_domain": {
+        "zh": "此域名的邮箱不能在此注册",
+        "en": "is of a domain whose addresses cannot register here",
+    },
+    "with_invite": {
+        "zh": "邀请时由用户自己设置,请省略",
+        "en": "is chosen by who is invited; leave it out",
+    },
     "null": {"zh": "不能为 null,不修改请省略", "en": "must not be null; leave it out to keep it as it is"},
     "name": {
         "zh": "必须是不含控制字符的单行文本,最多 255 个字符",

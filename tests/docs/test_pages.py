@@ -109,7 +109,7 @@ def _commands(command: Any, name: str) -> set[tuple[str, frozenset[str]]]:
 
 
 def _shown(default: object) -> str:
-    if default in ((), ""):
+    if default in ((), "", None):
         return "–"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 from fastapi import Depends, Path
@@ -16,6 +16,7 @@ from starlette.requests import Request
 from wutang_auth.context import request_context
 from wutang_auth.errors import (
     InsufficientScope,
+    MailIsOff,
     NotFound,
     TokenInvalid,
     TokenMissing,
@@ -24,6 +25,9 @@ from wutang_auth.factory import Services
 from wutang_auth.fields import parse_session_id, parse_user_id
 from wutang_auth.service import AuthService, Caller, UserService
 from wutang_auth.service.verify import VerifyService
+
+if TYPE_CHECKING:
+    from wutang_auth.service.by_mail import MailServices  # not imported where mail is off
 
 
 class BearerToken(SecurityBase):
@@ -86,6 +90,17 @@ async def verify_service(request: Request) -> VerifyService:
 
 
 VerifyServiceDep = Annotated[VerifyService, Depends(verify_service)]
+
+
+async def mail_services(request: Request) -> "MailServices":
+    """The services of what is done by mail; routes that ask for them are there only with them."""
+    found = services(request).mail
+    if found is None:
+        raise MailIsOff
+    return found
+
+
+MailServicesDep = Annotated["MailServices", Depends(mail_services)]
 
 
 async def authenticate(token: Token, service: AuthServiceDep) -> Caller:

@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from asyncpg import PostgresError
 from fastapi import FastAPI
@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails, to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from typing_extensions import TypedDict
 
 from wutang_auth import audit
 from wutang_auth.api.header_values import weighted
@@ -30,6 +31,7 @@ from wutang_auth.errors import (
     InvalidParameters,
     MethodNotAllowed,
     NotFound,
+    NotFresh,
     TokenMissing,
     TooManyAttempts,
     Unauthenticated,
@@ -83,6 +85,27 @@ class ErrorEnvelope(BaseModel):
     code: int = Field(description="one of the eight response codes")
     message: str = Field(description="the code's meaning; `Unauthenticated.` from the guard")
     data: None
+
+
+class FreshnessBody(TypedDict):
+    """What helps against a refusal for want of freshness."""
+
+    max_age: Annotated[int, Field(description="seconds that the last proof may lie back", examples=[300])]
+    methods: Annotated[list[str], Field(description="what to prove it by", examples=[["password"]])]
+
+
+class NotFreshBody(TypedDict):
+    """Why it was refused."""
+
+    reauthenticate: FreshnessBody
+
+
+class NotFreshEnvelope(BaseModel):
+    """An answer that asks for a fresh proof of who it is."""
+
+    code: int = Field(description="one of the eight response codes")
+    message: str = Field(description="the code's meaning")
+    data: NotFreshBody
 
 
 class InvalidParametersEnvelope(ErrorEnvelope):
@@ -181,6 +204,11 @@ def refusal(request: Request, error: AuthError) -> Response:
         headers["WWW-Authenticate"] = f'{REALM}, error="invalid_token"' if sent else REALM
     if isinstance(error, InsufficientScope):
         headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_scope", scope="{error.scope}"'
+    data = None
+    if isinstance(error, NotFresh):
+        # RFC 9470 section 3, but with 403: a 401 means to the clients of this API that they are logged out
+        headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_user_authentication", max_age="{error.max_age}"'
+        data = {"reauthenticate": {"max_age": error.max_age, "methods": ["password"]}}
     if isinstance(error, UnsupportedMediaType):
         headers["Accept"] = error.accepted  # RFC 9110 section 15.5.16
     if isinstance(error, UnsupportedContentCoding):
@@ -190,6 +218,7 @@ def refusal(request: Request, error: AuthError) -> Response:
     content = _content(
         request,
         error.code,
+        data=data,
         errors=error.errors if isinstance(error, InvalidParameters) else (),
         is_by_guard=isinstance(error, Unauthenticated),
     )
@@ -224,11 +253,16 @@ def _http_refusal(request: Request, error: HTTPException) -> Response:
 
 
 def _content(
-    request: Request, code: ResponseCode, *, errors: Sequence[FieldError] = (), is_by_guard: bool = False
+    request: Request,
+    code: ResponseCode,
+    *,
+    data: Mapping[str, object] | None = None,
+    errors: Sequence[FieldError] = (),
+    is_by_guard: bool = False,
 ) -> bytes:
     preferred = language(request)
     message = "Unauthenticated." if is_by_guard else code.message(preferred)
-    content: dict[str, Any] = {"code": code.number, "message": message, "data": None}
+    content: dict[str, Any] = {"code": code.number, "message": message, "data": data}
     if code is ResponseCode.INVALID_PARAMETERS:
         content["errors"] = [_error_field(error, preferred) for error in errors]
     return to_json(content)

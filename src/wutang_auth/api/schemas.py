@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
 )
@@ -30,7 +31,12 @@ _UNFIT = re.compile("[\x00\ud800-\udfff]")
 _FIT_FOR_TEXT = r"^[^\u0000]*$"  # for documents, in which there are no surrogates
 
 
-def _fit_for_text(value: str) -> str:
+def fit_for_text(value: str) -> str:
+    """The text, if PostgreSQL and UTF-8 can hold it.
+
+    Raises:
+        PydanticCustomError: they cannot.
+    """
     # PostgreSQL's text has no NUL, UTF-8 no lone surrogates
     if _UNFIT.search(value):
         raise PydanticCustomError("unfit_text", "unfit")
@@ -72,7 +78,7 @@ Email = Annotated[
 ]
 SentPassword = Annotated[
     str,
-    AfterValidator(_fit_for_text),
+    AfterValidator(fit_for_text),
     Field(
         min_length=1,
         max_length=passwords.MAX_LENGTH,
@@ -131,12 +137,25 @@ class ChangePasswordBody(RequestBody):
     )
 
 
+def _without_default_password(schema: dict[str, Any]) -> None:
+    schema["properties"]["password"].pop("default", None)
+
+
 class CreateUserBody(RequestBody):
     """A user to be."""
 
+    model_config = ConfigDict(json_schema_extra=_without_default_password)
+
     email: Email = Field(description="trimmed; unique whatever its case", examples=["grace@wutang.example"])
-    password: NewPassword = Field(
-        description="not among the most used ones, not the e-mail, not the name",
+    invite: bool = Field(
+        default=False,
+        description="mail a link by which the user chooses the password, which is left out then",
+        examples=[False],
+    )
+    password: NewPassword | SkipJsonSchema[None] = Field(
+        None,
+        description="not among the most used ones, not the e-mail, not the name; needed without `invite`",
+        validate_default=True,
         repr=False,
         examples=["correct horse battery staple"],
     )
@@ -145,8 +164,18 @@ class CreateUserBody(RequestBody):
     disabled: bool = Field(default=False, description="a disabled user cannot log in", examples=[False])
     email_verified_at: SentTimestamp = Field(None, examples=["2026-11-23T08:00:00.000000Z"])
 
+    @field_validator("password", mode="before")
+    @classmethod
+    def _is_chosen_once(cls, value: Any, info: ValidationInfo) -> Any:
+        is_invited = info.data.get("invite", False)
+        if value is None and not is_invited:
+            raise PydanticCustomError("missing", "missing")
+        if value is not None and is_invited:
+            raise PydanticCustomError("with_invite", "with an invitation")
+        return value
+
     def new_user(self) -> NewUser:
-        """As the service takes it."""
+        """As the service takes it; without a password the user is invited."""
         return NewUser(
             email=self.email,
             password=self.password,
@@ -242,7 +271,7 @@ def token_pair_body(pair: TokenPair) -> TokenPairBody:
     }
 
 
-def _written(value: datetime) -> datetime | str:
+def written(value: datetime) -> datetime | str:
     """A timestamp as it is sent: pydantic-core, ten times as fast, writes six digits unless all of them are zeros."""
     return value if value.microsecond else format_timestamp(value)
 
@@ -271,11 +300,11 @@ def user_body(user: UserRecord) -> UserBody:
         "id": user.id,
         "name": user.name,
         "email": user.email,
-        "email_verified_at": None if verified_at is None else _written(verified_at),
+        "email_verified_at": None if verified_at is None else written(verified_at),
         "scopes": user.scopes,
         "disabled": user.disabled_at is not None,
-        "created_at": _written(user.created_at),
-        "updated_at": _written(user.updated_at),
+        "created_at": written(user.created_at),
+        "updated_at": written(user.updated_at),
     }
 
 
@@ -317,9 +346,9 @@ def session_body(session: SessionRecord, current: UUID) -> SessionBody:
     """A session as it is sent to the bearer of a token of the current one."""
     return {
         "id": session.id,
-        "created_at": _written(session.created_at),
-        "refreshed_at": _written(session.rotated_at),
-        "expires_at": _written(session.expires_at),
+        "created_at": written(session.created_at),
+        "refreshed_at": written(session.rotated_at),
+        "expires_at": written(session.expires_at),
         "ip": session.ip,
         "user_agent": session.user_agent,
         "current": session.id == current,

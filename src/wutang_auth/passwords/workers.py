@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from wutang_auth.context import request_context
 from wutang_auth.errors import Overloaded
+from wutang_auth.fields import NO_PASSWORD
 from wutang_auth.passwords.argon2id import Argon2id, PasslibArgon2id, fastest
 from wutang_auth.passwords.hashing import Verdict, hash_password, verify_password
 
@@ -60,8 +61,9 @@ class Passwords:
 
     async def verify(self, password: str, stored_hash: str | None, *, may_upgrade: bool = False) -> Verdict:
         """Compare; without a stored hash the answer is no, after as much work."""
-        # SECURITY: an unknown e-mail costs one hash too
-        stored_hash = stored_hash or self._dummy_hash
+        # SECURITY: an unknown e-mail costs one hash too, and so does a user without a password
+        if not stored_hash or stored_hash == NO_PASSWORD:
+            stored_hash = self._dummy_hash
         verdict = await self._run(verify_password, self._argon2id, password, stored_hash, may_upgrade)
         self._learn(verdict)
         return verdict

@@ -2,6 +2,8 @@
 
 from wutang_auth.repository.attempts import AttemptKeys, AttemptRepository, ThrottlePolicy
 from wutang_auth.repository.emails import EmailRepository
+from wutang_auth.repository.mail_tokens import MailToken, MailTokenRepository
+from wutang_auth.repository.mails import ClaimedMail, MailRecord, MailRepository
 from wutang_auth.repository.schema import SchemaRepository
 from wutang_auth.repository.sessions import EndedSession, Rotation, SessionRecord, SessionRepository, SessionState
 from wutang_auth.repository.user_import import ImportRepository, IncomingUser, RejectedRow
@@ -10,11 +12,16 @@ from wutang_auth.repository.users import Credentials, StoredUser, UserChange, Us
 __all__ = [
     "AttemptKeys",
     "AttemptRepository",
+    "ClaimedMail",
     "Credentials",
     "EmailRepository",
     "EndedSession",
     "ImportRepository",
     "IncomingUser",
+    "MailRecord",
+    "MailRepository",
+    "MailToken",
+    "MailTokenRepository",
     "RejectedRow",
     "Rotation",
     "SchemaRepository",

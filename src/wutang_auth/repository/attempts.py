@@ -29,6 +29,8 @@ class ThrottlePolicy:
     """After so long without an attempt, counting starts again."""
     memory: timedelta
     """So long a success is remembered."""
+    first_wait: timedelta = timedelta(seconds=1)
+    """What doubles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,9 @@ class Admission:
 
 
 def _wait(failures: str, allowed: str) -> str:
-    """SQL: nothing while failures are allowed, then 1 s, 2 s, 4 s … up to the longest."""
+    """SQL: nothing while failures are allowed, then the first wait, twice that, and so on up to the longest."""
     return f"""CASE WHEN {failures} < {allowed} THEN interval '0'
-        ELSE least(power(2.0, least({failures} - {allowed}, 20)) * interval '1 second', $max_wait) END"""
+        ELSE least(power(2.0, least({failures} - {allowed}, 20)) * $first_wait::interval, $max_wait) END"""
 
 
 class AttemptRepository:
@@ -110,6 +112,7 @@ class AttemptRepository:
             account_at_address=keys.account_at_address, account_allowed_failures=policy.account_allowed_failures,
             address_allowed_failures=policy.address_allowed_failures, max_wait=policy.max_wait,
             max_failures=policy.max_failures, reset_after=policy.reset_after, memory=policy.memory,
+            first_wait=policy.first_wait,
         )  # fmt: skip
         return Admission(
             admitted=len(rows) == 2 and all(row["admitted"] for row in rows),

@@ -228,6 +228,33 @@ class SessionRepository:
         """The live sessions of a user, newest first."""
         return [_session(row) for row in await self._database.fetch(self.LIST, user_id=user_id)]
 
+    IS_FRESH = Statement("""
+        SELECT authenticated_at > now() - $max_age::interval AS is_fresh
+        FROM sessions
+        WHERE user_id = $user_id AND id = $session_id
+    """)
+
+    async def is_fresh(self, user_id: int, session_id: UUID, max_age: timedelta) -> bool:
+        """Whether the session's user proved who it is within this time."""
+        row = await self._database.fetchrow(self.IS_FRESH, user_id=user_id, session_id=session_id, max_age=max_age)
+        return row is not None and bool(row["is_fresh"])
+
+    # SECURITY: only if the password just verified is still the user's
+    REAUTHENTICATE = Statement("""
+        UPDATE sessions SET authenticated_at = now()
+        FROM users
+        WHERE sessions.user_id = $user_id AND sessions.id = $session_id AND sessions.expires_at > now()
+            AND users.id = sessions.user_id AND users.password_hash = $verified_hash AND users.disabled_at IS NULL
+        RETURNING sessions.id
+    """)
+
+    async def reauthenticate(self, user_id: int, session_id: UUID, *, verified_hash: str) -> bool:
+        """Note that the session's user has just proved who it is; not if the password was changed meanwhile."""
+        row = await self._database.fetchrow(
+            self.REAUTHENTICATE, user_id=user_id, session_id=session_id, verified_hash=verified_hash
+        )
+        return row is not None
+
     PRUNE = Statement("""
         DELETE FROM sessions
         WHERE (user_id, id) IN (

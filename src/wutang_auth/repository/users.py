@@ -8,10 +8,12 @@ from uuid import UUID
 
 import asyncpg
 
-from wutang_auth.database import Database, Statement, reader
+from wutang_auth.database import Database, Statement, Transaction, reader
 from wutang_auth.errors import EmailTaken, NotFound, ScopeNotHeld
 from wutang_auth.fields import canonical_email
 from wutang_auth.repository.emails import EmailRepository
+from wutang_auth.repository.mails import MailRepository
+from wutang_auth.response_codes import Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Credentials:
     password_hash: str = field(repr=False)
     scopes: list[str]
     is_disabled: bool
+    is_verified: bool
+    """Whether the address is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,8 @@ USER_COLUMNS = ", ".join(f"users.{field.name}" for field in fields(UserRecord)).
 )  # fmt: skip
 """SQL: what a UserRecord is made from."""
 
-_CREDENTIALS = "SELECT id AS user_id, password_hash, scopes, disabled_at IS NOT NULL AS is_disabled FROM users"
+_CREDENTIALS = """SELECT id AS user_id, password_hash, scopes, disabled_at IS NOT NULL AS is_disabled,
+    coalesce(email_verified_at > '-infinity', false) AS is_verified FROM users"""
 
 _user = reader(UserRecord)
 _credentials = reader(Credentials)
@@ -93,6 +98,7 @@ class UserRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._emails = EmailRepository(database)
+        self._mails = MailRepository(database)
 
     FIND_CREDENTIALS = Statement(f"{_CREDENTIALS} WHERE id = $user_id AND canonical_email = $canonical_email")
 
@@ -159,8 +165,9 @@ class UserRepository:
         scopes: list[str],
         disabled: bool = False,
         email_verified_at: datetime | None = None,
+        invite_in: Language | None = None,
     ) -> UserRecord:
-        """Add a user.
+        """Add a user; with a language, mail an invitation in it.
 
         Raises:
             EmailTaken: another user has this e-mail, in some spelling.
@@ -174,6 +181,8 @@ class UserRepository:
                 )  # fmt: skip
                 user = _one_user(row)
                 await self._emails.claim(transaction, canonical, user.id)
+                if invite_in is not None:
+                    await self._mails.write("invite", email, invite_in, user_id=user.id, transaction=transaction)
         except asyncpg.UniqueViolationError as error:
             # it may be the id, if the sequence of ids was set back
             if await self._database.fetchrow(self.FIND, canonical_email=canonical) is None:
@@ -205,23 +214,41 @@ class UserRepository:
     REPLACE_PASSWORD = Statement("""
         UPDATE users SET password_hash = $new_hash, updated_at = now()
         WHERE id = $user_id AND password_hash = $verified_hash AND disabled_at IS NULL
-        RETURNING id
+        RETURNING email
     """)
+
+    # SECURITY: whoever has set a password does not want another one set by a mail of before
+    KILL_RESETS = Statement("DELETE FROM mail_tokens WHERE user_id = $user_id AND purpose IN ('reset', 'invite')")
 
     # sessions that a concurrent login adds are seen: the statement before it locked the user's row and waited for them
     END_OTHERS = Statement("DELETE FROM sessions WHERE user_id = $user_id AND id IS DISTINCT FROM $kept")
 
     async def replace_password(
-        self, user_id: int, *, verified_hash: str, new_hash: str, keep_session: UUID | None
+        self,
+        user_id: int,
+        *,
+        verified_hash: str,
+        new_hash: str,
+        keep_session: UUID | None,
+        notify_in: Language | None = None,
     ) -> bool:
-        """Replace a password that was just verified, and end the other sessions; not if it was changed meanwhile."""
+        """Replace a password that was just verified, and end the other sessions; not if it was changed meanwhile.
+
+        With a language, the user is told by mail.
+        """
         async with self._database.transaction() as transaction:
             row = await transaction.fetchrow(
                 self.REPLACE_PASSWORD, user_id=user_id, verified_hash=verified_hash, new_hash=new_hash
             )
             if row is not None:
+                await transaction.fetch(self.KILL_RESETS, user_id=user_id)
                 await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=keep_session)
+                await self._tell(transaction, user_id, row["email"], notify_in)
         return row is not None
+
+    async def _tell(self, transaction: Transaction, user_id: int, email: str, language: Language | None) -> None:
+        if language is not None:
+            await self._mails.write("password_changed", email, language, user_id=user_id, transaction=transaction)
 
     CHANGE_SCOPES = Statement(f"""
         UPDATE users
@@ -303,10 +330,18 @@ class UserRepository:
         RETURNING {USER_COLUMNS}
     """)
 
-    async def update(self, user_id: int, change: UserChange, *, held: Sequence[str] | None = None) -> UserRecord:
+    async def update(
+        self,
+        user_id: int,
+        change: UserChange,
+        *,
+        held: Sequence[str] | None = None,
+        notify_in: Language | None = None,
+    ) -> UserRecord:
         """Change a user; a new password or disabling ends the sessions too.
 
-        `held` are the scopes of whoever does it, None for an operator, who may do anything.
+        `held` are the scopes of whoever does it, None for an operator, who may do anything. With a language, the user
+        is told of a new password by mail.
 
         Raises:
             NotFound: there is no such user.
@@ -327,8 +362,12 @@ class UserRepository:
                     await self._emails.claim(transaction, canonical, user_id)
                     if before["canonical_email"] != canonical:
                         await self._emails.release(transaction, before["canonical_email"], user_id)
+                if change.password_hash is not None:
+                    await transaction.fetch(self.KILL_RESETS, user_id=user_id)
                 if change.password_hash is not None or change.disabled:
                     await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=None)
+                if change.password_hash is not None:
+                    await self._tell(transaction, user_id, row["email"], notify_in)
         except asyncpg.UniqueViolationError as error:
             raise EmailTaken from error
         return _one_user(row)

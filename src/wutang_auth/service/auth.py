@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -31,6 +32,7 @@ from wutang_auth.repository import (
     UserRecord,
     UserRepository,
 )
+from wutang_auth.response_codes import Language
 from wutang_auth.service.refresh_rule import outcome, parent_in_grace
 from wutang_auth.service.throttle import Attempt, Throttle
 from wutang_auth.tokens.access import Kind, TokenPair, Tokens
@@ -46,6 +48,10 @@ class Caller:
 
     user: UserRecord
     session_id: UUID
+
+
+RefuseUnverified = Callable[[int, str, Language], Awaitable[None]]
+"""Takes the user's id, the e-mail that was sent, and the language that the client prefers."""
 
 
 class AuthService:
@@ -64,7 +70,13 @@ class AuthService:
         refresh_grace: int,
         sessions_per_user: int,
         refresh_with_access_token: bool,
+        tells_by_mail: bool = False,
+        refuse_unverified: RefuseUnverified | None = None,
     ) -> None:
+        """`tells_by_mail`: users hear by mail of what happens to their passwords.
+
+        `refuse_unverified` ends a login whose address is not verified; None: it need not be.
+        """
         self._users = users
         self._sessions = sessions
         self._tokens = tokens
@@ -74,29 +86,36 @@ class AuthService:
         self._session_ttl = timedelta(seconds=session_ttl)
         self._refresh_grace = refresh_grace
         self._sessions_per_user = sessions_per_user
+        self._tells_by_mail = tells_by_mail
+        self._refuse_unverified = refuse_unverified
         self._refreshable: tuple[Kind, ...] = ("refresh", "access") if refresh_with_access_token else ("refresh",)
 
-    async def login(self, email: str, password: str) -> TokenPair:
+    async def login(self, email: str, password: str, language: Language = "zh") -> TokenPair:
         """Start a session.
 
         Raises:
             InvalidCredentials: unknown user, wrong password or disabled user; which, is not told.
+            EmailNotVerified: the password is right, the address is not verified, and must be.
             TooManyAttempts: the account or the address has to wait.
             Overloaded: too many passwords wait to be hashed.
         """
         attempt = await self._admit(email)
         try:
-            return await self._begin_session(email, password, attempt)
+            return await self._begin_session(email, password, attempt, language)
         except Unavailable:
             await self._refund(attempt)
             raise
 
-    async def _begin_session(self, email: str, password: str, attempt: Attempt) -> TokenPair:
+    async def _begin_session(self, email: str, password: str, attempt: Attempt, language: Language) -> TokenPair:
         session_id = uuid4()
         context = request_context.get()
         # twice at most: another login may upgrade the stored hash between our look at it and the new session
         for _ in range(2):
             credentials = await self._verified_credentials(email, password)
+            if self._refuse_unverified is not None and not credentials.is_verified:
+                await self._throttle.forgive(attempt)
+                audit.record("login_failed", user_id=credentials.user_id, reason="address not verified")
+                await self._refuse_unverified(credentials.user_id, email, language)
             ended = await self._sessions.create(
                 user_id=credentials.user_id,
                 session_id=session_id,
@@ -217,7 +236,9 @@ class AuthService:
             raise NotFound
         audit.record("session_ended", user_id=caller.user.id, session_id=session_id)
 
-    async def change_password(self, caller: Caller, current_password: str, new_password: str) -> None:
+    async def change_password(
+        self, caller: Caller, current_password: str, new_password: str, language: Language = "zh"
+    ) -> None:
         """Replace the caller's password; the other sessions end, this one stays.
 
         Raises:
@@ -248,6 +269,7 @@ class AuthService:
                 verified_hash=credentials.password_hash,
                 new_hash=await self._passwords.hash(new_password),
                 keep_session=caller.session_id,
+                notify_in=language if self._tells_by_mail else None,
             )
             if replaced:
                 audit.record("password_changed", user_id=user.id, session_id=caller.session_id)

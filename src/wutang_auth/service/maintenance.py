@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,13 +37,15 @@ async def in_background(
     use_ring: Callable[[KeyRing], None],
     prunes: Sequence[Prune],
     auth: AuthService,
+    send_mails: Callable[[], Coroutine[None, None, None]] | None = None,
     intervals: Intervals,
 ) -> AsyncIterator[None]:
-    """Do all of it for as long as the block runs."""
+    """Do all of it for as long as the block runs; `send_mails` is there where mail is on."""
     tasks = [
         asyncio.create_task(follow_key_file(keys_file, use_ring, intervals.key_file)),
         asyncio.create_task(prune_regularly(prunes, intervals.pruning)),
         asyncio.create_task(calibrate(auth, intervals.calibration_retry)),
+        *([asyncio.create_task(send_mails())] if send_mails is not None else []),
     ]
     try:
         yield

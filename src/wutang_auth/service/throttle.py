@@ -41,15 +41,21 @@ class Throttle:
         address_allowed_failures: int,
         max_wait: int,
         reset_after: int,
+        max_failures: int = _MAX_FAILURES,
+        first_wait: int = 1,
+        bucket: str = "",
     ) -> None:
+        """Times are seconds; what is counted in one bucket does not count in another."""
         self._attempts = attempts
+        self._bucket = bucket
         self._policy = ThrottlePolicy(
             account_allowed_failures=account_allowed_failures,
             address_allowed_failures=address_allowed_failures,
             max_wait=timedelta(seconds=max_wait),
-            max_failures=_MAX_FAILURES,
+            max_failures=max_failures,
             reset_after=timedelta(seconds=reset_after),
             memory=_MEMORY,
+            first_wait=timedelta(seconds=first_wait),
         )
 
     async def admit(self, email: str, ip: str | None) -> Attempt:
@@ -58,7 +64,7 @@ class Throttle:
         Raises:
             TooManyAttempts: it has to wait; the password must not be looked at.
         """
-        keys = attempt_keys(email, ip)
+        keys = attempt_keys(email, ip, self._bucket)
         admission = await self._attempts.admit(keys, self._policy, nonce=secrets.randbits(62) + 1)
         if not admission.admitted:
             raise TooManyAttempts(max(1, math.ceil(admission.wait)))
@@ -77,14 +83,14 @@ class Throttle:
         return await self._attempts.prune(_MEMORY, batch)
 
 
-def attempt_keys(email: str, ip: str | None) -> AttemptKeys:
+def attempt_keys(email: str, ip: str | None, bucket: str = "") -> AttemptKeys:
     """What an attempt on this account from this address is counted for."""
     account = canonical_email(email)
     address = _network(ip)
     return AttemptKeys(
-        address=_digest("address", address),
-        account=_digest("account", account),
-        account_at_address=_digest("both", account, address),
+        address=_digest(f"{bucket}address", address),
+        account=_digest(f"{bucket}account", account),
+        account_at_address=_digest(f"{bucket}both", account, address),
     )
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from wutang_auth import audit
-from wutang_auth.errors import ScopeNotHeld, SelfLockout
+from wutang_auth.errors import MailIsOff, ScopeNotHeld, SelfLockout
+from wutang_auth.fields import NO_PASSWORD
 from wutang_auth.passwords.rules import PasswordRules
 from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import (
@@ -16,6 +17,7 @@ from wutang_auth.repository import (
     UserRecord,
     UserRepository,
 )
+from wutang_auth.response_codes import Language
 from wutang_auth.service.auth import Caller
 
 _EXPORT_PAGE = 1000
@@ -26,7 +28,8 @@ class NewUser:
     """A user to be."""
 
     email: str
-    password: str = field(repr=False)
+    password: str | None = field(repr=False)
+    """None: the user is invited to choose it."""
     name: str = ""
     scopes: list[str] = field(default_factory=list)
     disabled: bool = False
@@ -49,12 +52,20 @@ class UserService:
     """
 
     def __init__(
-        self, *, users: UserRepository, sessions: SessionRepository, passwords: Passwords, rules: PasswordRules
+        self,
+        *,
+        users: UserRepository,
+        sessions: SessionRepository,
+        passwords: Passwords,
+        rules: PasswordRules,
+        mail_language: Language | None = None,
     ) -> None:
+        """`mail_language` is that of invitations and notices; None: mail is off."""
         self._users = users
         self._sessions = sessions
         self._passwords = passwords
         self._rules = rules
+        self._mail_language = mail_language
 
     async def create_user(self, actor: Caller | None, new: NewUser) -> UserRecord:
         """Add a user.
@@ -63,20 +74,27 @@ class UserService:
             InvalidParameters: the password breaks a rule.
             ScopeNotHeld: the actor lacks one of the scopes.
             EmailTaken: another user has this e-mail, in some spelling.
+            MailIsOff: the user is to be invited, and there is no mail.
             Overloaded: too many passwords wait to be hashed.
         """
         if actor is not None and not set(new.scopes) <= set(actor.user.scopes):
             raise ScopeNotHeld
-        self._rules.check(new.password, email=new.email, name=new.name)
+        password_hash = NO_PASSWORD
+        if new.password is not None:
+            self._rules.check(new.password, email=new.email, name=new.name)
+            password_hash = await self._passwords.hash(new.password)
+        elif self._mail_language is None:
+            raise MailIsOff
         user = await self._users.create(
             email=new.email,
             name=new.name,
-            password_hash=await self._passwords.hash(new.password),
+            password_hash=password_hash,
             scopes=new.scopes,
             disabled=new.disabled,
             email_verified_at=new.email_verified_at,
+            invite_in=self._mail_language if new.password is None else None,
         )
-        audit.record("user_created", user_id=user.id, actor_id=_id(actor))
+        audit.record("user_created" if new.password is not None else "invited", user_id=user.id, actor_id=_id(actor))
         return user
 
     async def get_user(self, user_id: int) -> UserRecord:
@@ -134,7 +152,9 @@ class UserService:
         changed = change.changed
         if not changed:
             return await self._users.get(user_id)
-        updated = await self._users.update(user_id, change, held=None if actor is None else actor.user.scopes)
+        updated = await self._users.update(
+            user_id, change, held=None if actor is None else actor.user.scopes, notify_in=self._mail_language
+        )
         audit.record("user_changed", user_id=user_id, actor_id=_id(actor), changed=changed)
         return updated
 

@@ -11,6 +11,8 @@ from wutang_auth.settings.groups import (
     TokenSettings,
 )
 from wutang_auth.settings.loading import PREFIX, SettingsError, SettingsGroup, is_set, load, name_warnings
+from wutang_auth.settings.mail import MailSettings, split_sender
+from wutang_auth.settings.smtp_url import SmtpServer, parse_smtp_url
 from wutang_auth.settings.values import Network
 
 __all__ = [
@@ -19,14 +21,18 @@ __all__ = [
     "HttpSettings",
     "KeySettings",
     "LogSettings",
+    "MailSettings",
     "Network",
     "PasswordSettings",
     "Settings",
     "SettingsError",
     "SettingsGroup",
+    "SmtpServer",
     "ThrottleSettings",
     "TokenSettings",
     "is_set",
     "load",
     "name_warnings",
+    "parse_smtp_url",
+    "split_sender",
 ]

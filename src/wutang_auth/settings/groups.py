@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from wutang_auth.settings.database_url import implied_settings
 from wutang_auth.settings.loading import PREFIX, SettingsGroup, is_set
+from wutang_auth.settings.mail import MailSettings
 from wutang_auth.settings.processors import processors
 from wutang_auth.settings.values import ANY_CASE, Networks, Origins, PostgresUrl, RootPath
 
@@ -68,6 +69,9 @@ class TokenSettings(SettingsGroup):
     )
     sessions_per_user: int = Field(
         100, ge=1, le=10_000, description="sessions of a user, at most; one more login ends the oldest"
+    )
+    fresh_seconds: int = Field(
+        300, ge=1, le=86_400, description="how long after a login or `reauthenticate` the address may be changed"
     )
     clock_skew: int = Field(5, ge=0, le=60, description="how far in the future a token's `iat` and `nbf` may lie")
 
@@ -142,6 +146,7 @@ class Settings(
     # pydantic lists the fields of the last base first
     LogSettings,
     HttpSettings,
+    MailSettings,
     ThrottleSettings,
     PasswordSettings,
     TokenSettings,

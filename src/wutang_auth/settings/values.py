@@ -66,8 +66,9 @@ def _lower_case(value: Any) -> Any:
 
 
 PostgresUrl = Annotated[SecretStr, AfterValidator(checked_url)]
-Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_comma_separated)]
-Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_origins)]
+COMMA_SEPARATED = BeforeValidator(_comma_separated)
+Networks = Annotated[tuple[Network, ...], NoDecode, COMMA_SEPARATED]
+Origins = Annotated[tuple[str, ...], NoDecode, COMMA_SEPARATED, AfterValidator(_origins)]
 RootPath = Annotated[str, AfterValidator(_root_path)]
 ANY_CASE = BeforeValidator(_lower_case)
 """For choices: `INFO` is `info`."""

@@ -18,11 +18,11 @@ from starlette.responses import Response
 
 from wutang_auth import errors
 from wutang_auth.api.bodies import ParsedBody
-from wutang_auth.api.dependencies import RequiredScope, auth_service, authenticate, verify_service
+from wutang_auth.api.dependencies import RequiredScope, auth_service, authenticate, mail_services, verify_service
 from wutang_auth.api.documentation.code_samples import code_samples
 from wutang_auth.api.documentation.examples import example
 from wutang_auth.api.documentation.refusals import REFUSALS
-from wutang_auth.api.envelope import ErrorEnvelope, InvalidParametersEnvelope, refusal
+from wutang_auth.api.envelope import ErrorEnvelope, InvalidParametersEnvelope, NotFreshEnvelope, refusal
 from wutang_auth.errors import AuthError, FieldError
 from wutang_auth.response_codes import ResponseCode
 
@@ -38,6 +38,7 @@ _TAGS: Final = [
     {"name": "general", "description": "What the codes mean. 返回码说明"},
     {"name": "auth", "description": "Login, refresh, logout, and whose token it is. 登录、刷新、注销与当前用户"},
     {"name": "gateways", "description": "How gateways and other services ask about a token. 网关校验"},
+    {"name": "mail", "description": "Register, choose a new password, verify and change an address. 邮件操作"},
     {"name": "users", "description": "The users, for administrators. 用户管理"},
     {"name": "keys", "description": "How other services verify tokens. 公钥"},
     {"name": "health", "description": "For load balancers and supervisors. 健康检查"},
@@ -83,6 +84,8 @@ _INSTANCES: Final[dict[type[AuthError], tuple[AuthError, ...]]] = {
     errors.Unauthenticated: (errors.TokenInvalid(), errors.TokenExpired()),
     errors.InvalidCredentials: (errors.InvalidCredentials(),),
     errors.InsufficientScope: (errors.InsufficientScope("users:read"),),
+    errors.EmailNotVerified: (errors.EmailNotVerified(),),
+    errors.NotFresh: (errors.NotFresh(300),),
     errors.NotFound: (errors.NotFound(),),
     errors.Conflict: (errors.Conflict(),),
     errors.MalformedRequest: (errors.MalformedRequest(),),
@@ -97,7 +100,7 @@ _INSTANCES: Final[dict[type[AuthError], tuple[AuthError, ...]]] = {
 
 _WHEN: Final[dict[type[AuthError], str]] = {
     errors.Unauthenticated: "No token, a bad one, one that was revoked, or its user is disabled or deleted.",
-    errors.NotFound: "There is none with this id.",
+    errors.NotFound: "There is none with this id, or with this token.",
     errors.Failed: "A bug of the service; its log tells more beside the `X-Request-ID`.",
 }
 
@@ -152,7 +155,7 @@ def _bodies(app: FastAPI) -> list[type[BaseModel]]:
 
 def _complete_schemas(schemas: Document, bodies: Sequence[type[BaseModel]]) -> None:
     models: list[tuple[type[BaseModel], Any]] = [(body, "validation") for body in bodies]
-    models += [(ErrorEnvelope, "serialization"), (InvalidParametersEnvelope, "serialization")]
+    models += [(model, "serialization") for model in (ErrorEnvelope, InvalidParametersEnvelope, NotFreshEnvelope)]
     schemas |= models_json_schema(models, ref_template=_SCHEMA)[1]["$defs"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
@@ -254,7 +257,7 @@ def _refused(route: RouteContext, dependencies: Sequence[Any]) -> list[type[Auth
             found.add(errors.InsufficientScope)
         if isinstance(dependency, ParsedBody):
             found |= {errors.InvalidParameters, errors.UnsupportedMediaType}
-        if dependency in (auth_service, authenticate, verify_service):
+        if dependency in (auth_service, authenticate, mail_services, verify_service):
             found.add(errors.Unavailable)
     if any(dependant.query_params or dependant.header_params for dependant in _dependants(route.dependant)):
         found.add(errors.InvalidParameters)
@@ -346,7 +349,9 @@ def _refusal_response(error: type[AuthError]) -> Document:
                 "summary": f"{instance.code.number}, Accept-Language: en",
                 "value": english,
             }
-    model = InvalidParametersEnvelope if issubclass(error, errors.InvalidParameters) else ErrorEnvelope
+    model: type[BaseModel] = InvalidParametersEnvelope if issubclass(error, errors.InvalidParameters) else ErrorEnvelope
+    if error is errors.NotFresh:
+        model = NotFreshEnvelope
     return {
         "description": _when(error),
         "headers": headers,

@@ -15,7 +15,7 @@ from wutang_auth.api.dependencies import (
 )
 from wutang_auth.api.direct_route import DirectRoute
 from wutang_auth.api.documentation.refusals import refusals
-from wutang_auth.api.envelope import EmptyEnvelope, ok
+from wutang_auth.api.envelope import EmptyEnvelope, language, ok
 from wutang_auth.api.refresh_cookie import SentToken, TokenOrCookie, drop_cookie, pair_answer
 from wutang_auth.api.schemas import (
     ChangePasswordBody,
@@ -26,7 +26,7 @@ from wutang_auth.api.schemas import (
     session_body,
     user_body,
 )
-from wutang_auth.errors import InvalidCredentials, TooManyAttempts, WrongCurrentPassword
+from wutang_auth.errors import EmailNotVerified, InvalidCredentials, TooManyAttempts, WrongCurrentPassword
 
 SessionToken = Annotated[SentToken, Depends(TokenOrCookie())]
 
@@ -38,7 +38,7 @@ router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=DirectRoute)
     operation_id="login",
     response_model=TokenPairEnvelope,
     response_description="A session has begun.",
-    responses=refusals(InvalidCredentials, TooManyAttempts),
+    responses=refusals(InvalidCredentials, EmailNotVerified, TooManyAttempts),
 )
 async def login(
     request: Request, service: AuthServiceDep, body: Annotated[LoginBody, Depends(parsed_body(LoginBody, form=True))]
@@ -52,7 +52,7 @@ async def login(
     `__Host-wutang-refresh`, which scripts cannot read, and is null in the body.
     """
     async with watch_for_disconnect(request):
-        pair = await service.login(body.email, body.password)
+        pair = await service.login(body.email, body.password, language(request))
     return pair_answer(request, pair, as_cookie=body.refresh == "cookie")
 
 
@@ -170,5 +170,5 @@ async def change_password(
 
     The user's other sessions end, this one stays. A wrong current password counts as an attempt to log in.
     """
-    await service.change_password(caller, body.current_password, body.new_password)
+    await service.change_password(caller, body.current_password, body.new_password, language(request))
     return ok(request)

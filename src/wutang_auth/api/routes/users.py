@@ -20,7 +20,7 @@ from wutang_auth.api.schemas import (
     user_body,
     user_page_body,
 )
-from wutang_auth.errors import EmailTaken, ScopeNotHeld, SelfLockout
+from wutang_auth.errors import EmailTaken, MailIsOff, ScopeNotHeld, SelfLockout
 from wutang_auth.fields import MAX_USER_ID
 from wutang_auth.service import Caller
 
@@ -57,7 +57,7 @@ async def list_users(
     status_code=201,
     response_model=UserEnvelope,
     response_description="The user is there.",
-    responses=refusals(EmailTaken, ScopeNotHeld),
+    responses=refusals(EmailTaken, ScopeNotHeld, MailIsOff),
 )
 async def create_user(
     request: Request,
@@ -68,6 +68,8 @@ async def create_user(
     """Create a user.
 
     创建用户
+
+    With `"invite": true` the user gets a mail with a link and chooses the password; 404 where mail is off.
     """
     user = await service.create_user(caller, body.new_user())
     return ok(request, user_body(user), 201)

@@ -1,0 +1,42 @@
+"""The route by which a logged-in user proves once more who it is."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wutang_auth.api.bodies import parsed_body
+from wutang_auth.api.dependencies import CurrentCaller, MailServicesDep, watch_for_disconnect
+from wutang_auth.api.direct_route import DirectRoute
+from wutang_auth.api.documentation.refusals import refusals
+from wutang_auth.api.envelope import EmptyEnvelope, ok
+from wutang_auth.api.mail_schemas import ReauthenticateBody
+from wutang_auth.errors import MailIsOff, TooManyAttempts, WrongCurrentPassword
+
+router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=DirectRoute)
+
+
+@router.post(
+    "/reauthenticate",
+    operation_id="reauthenticate",
+    response_model=EmptyEnvelope,
+    response_description="The session is fresh.",
+    responses=refusals(MailIsOff, WrongCurrentPassword, TooManyAttempts),
+)
+async def reauthenticate(
+    request: Request,
+    mail: MailServicesDep,
+    caller: CurrentCaller,
+    body: Annotated[ReauthenticateBody, Depends(parsed_body(ReauthenticateBody))],
+) -> Response:
+    """Give the password once more.
+
+    再次验证密码
+
+    What changes how somebody logs in asks for it where the login lies back: 403 with `data.reauthenticate`. A wrong
+    password counts as an attempt to log in.
+    """
+    async with watch_for_disconnect(request):
+        await mail.freshness.reauthenticate(caller, body.password)
+    return ok(request)

@@ -1,0 +1,1 @@
+"""Mail: how messages are worded, and how they leave. Imported only where mail is on."""

@@ -19,7 +19,7 @@ endif
 BIN := $(VENV)/bin
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'PYTHON=python3.13 takes that Python, in a virtual environment of its own. ARGS="…" goes to dev, test, faults and lock.'
 
 dev: venv  ## Run the service with a PostgreSQL of its own; nothing to set up
@@ -59,9 +59,11 @@ clients: venv clients/.venv/installed clients/node_modules/installed  ## Prove A
 
 include clients/clients.mk
 
+include verifier/verifier.mk
+
 clean:  ## Remove what the other targets made, but not the data of dev
-	rm -rf .venv .venv-* benchmarks/.venv benchmarks/.venv-* benchmarks/node_modules clients/.venv clients/node_modules clients/generated build dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
-	find src tests alembic -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .venv .venv-* benchmarks/.venv benchmarks/.venv-* benchmarks/node_modules clients/.venv clients/node_modules clients/generated build dist verifier/dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
+	find src tests alembic verifier -name __pycache__ -prune -exec rm -rf {} +
 
 # -- The lock files ---------------------------------------------------------------------------------------------------
 

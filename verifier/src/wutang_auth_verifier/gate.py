@@ -1,0 +1,115 @@
+"""The one strict gate: what a published key has signed (RFC 7515, RFC 8725, RFC 9068)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from operator import itemgetter
+from types import MappingProxyType
+from typing import Any
+
+import jwt
+
+from wutang_auth_verifier import strict_json
+from wutang_auth_verifier.errors import ExpiredToken, InvalidToken, VerificationError
+
+CLOCK_SKEW = 5  # seconds in the future that `iat` and `nbf` may lie
+SESSION_ID = re.compile("(?![0-]+$)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # not nil
+_KEY_TYPES = {"ES256": ("EC", "P-256"), "RS256": ("RSA", None)}
+_USER_ID = re.compile("[1-9][0-9]{0,18}")
+_CLAIMS = itemgetter("aud", "client_id", "jti", "sub", "sid", "scope", "iat", "nbf", "exp", "gen")
+_TYPES = (str,) * 6 + (int,) * 4
+_CACHED = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose token it is, with the scopes of when it was issued, and all else that it says."""
+
+    user_id: int
+    session_id: str
+    scopes: frozenset[str]
+    expires_at: datetime
+    claims: Mapping[str, Any]
+
+
+class Gate:
+    """Tokens of one issuer, by one JWK Set; another set is another gate, which remembers no token."""
+
+    def __init__(self, jwk_set: Mapping[str, Any], issuer: str, audience: str) -> None:
+        self._issuer, self._audience = issuer, audience
+        self.lacks_key = False  # whether a token named a key that is not in the set, or not yet
+        self._passed: dict[bytes, Identity] = {}  # by digests, which are smaller than tokens and nobody's
+        self._headers: dict[tuple[str, str], jwt.PyJWK] = {}  # those that passed
+        self._keys = {
+            key["kid"]: jwt.PyJWK(key)
+            for key in jwk_set["keys"]
+            # SECURITY: a shared secret is never published, and other algorithms are not ours
+            if _KEY_TYPES.get(key.get("alg")) == (key["kty"], key.get("crv"))
+        }
+
+    def read(self, token: str, now: float) -> Identity:
+        """Whose access token it is; `now` is in seconds since the epoch.
+
+        Raises:
+            ExpiredToken: genuine in everything but its lifetime.
+            InvalidToken: anything else, foreseen or not.
+        """
+        try:
+            digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+            identity = self._passed.get(digest)
+            if identity is None:
+                identity = self._read(token)
+                if len(self._passed) >= _CACHED:
+                    self._passed = {}
+                self._passed[digest] = identity
+        except VerificationError:
+            raise
+        except Exception as error:
+            # SECURITY: whatever breaks in here breaks for a token that must not pass
+            raise InvalidToken("malformed") from error
+        if max(identity.claims["iat"], identity.claims["nbf"]) > now + CLOCK_SKEW:
+            raise InvalidToken("not yet valid")
+        if identity.claims["exp"] <= now:
+            raise ExpiredToken("expired")
+        return identity
+
+    def _read(self, token: str) -> Identity:
+        if len(token) > 8192:
+            raise InvalidToken("too long")
+        claims = self.open(token, "at+jwt")
+        aud, _, _, sub, sid, scope, iat, nbf, exp, gen = values = _CLAIMS(claims)
+        # type(), not isinstance(): True is an int too
+        if tuple(map(type, values)) != _TYPES or aud != self._audience:
+            raise InvalidToken("wrong claims")
+        if not (_USER_ID.fullmatch(sub) and int(sub) < 2**63 and SESSION_ID.fullmatch(sid)):
+            raise InvalidToken("wrong ids")
+        if not (min(iat, nbf, exp, gen) >= 0 and max(iat, nbf, exp) <= 2**53 and gen < 2**31):
+            raise InvalidToken("wrong numbers")
+        expires_at = datetime.fromtimestamp(min(exp, 253_402_300_799), UTC)  # the last second that a datetime holds
+        return Identity(int(sub), sid, frozenset(scope.split()), expires_at, MappingProxyType(claims))
+
+    def open(self, token: str, typ: str) -> dict[str, Any]:
+        """What a token of this type says; any exception where it is not one, or not by this issuer."""
+        head, body, tail = token.split(".")
+        key = self._headers.get((head, typ)) or self._read_header(head, typ)
+        if not key.Algorithm.verify(f"{head}.{body}".encode(), key.key, strict_json.decode(tail)):
+            raise InvalidToken("a wrong signature")
+        claims = strict_json.load(body)
+        if claims["iss"] != self._issuer:
+            raise InvalidToken("another issuer")
+        return claims
+
+    def _read_header(self, head: str, typ: str) -> jwt.PyJWK:
+        header = strict_json.load(head)
+        # SECURITY: it may say nothing else, such as `crit`, `jwk` or `jku` (RFC 8725 sections 3.1 and 3.11)
+        if header.keys() != {"alg", "typ", "kid"} or header["typ"] != typ:
+            raise InvalidToken("another type")
+        key = self._keys.get(header["kid"])
+        self.lacks_key |= key is None
+        if key is None or header["alg"] != key.algorithm_name:
+            raise InvalidToken("an unknown key, or another algorithm")
+        if len(self._headers) < 64:
+            self._headers[head, typ] = key
+        return key

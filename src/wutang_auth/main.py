@@ -22,7 +22,7 @@ from wutang_auth.api.middleware.limits import LimitsMiddleware
 from wutang_auth.api.middleware.request_context import RequestContextMiddleware
 from wutang_auth.api.middleware.security_headers import SecurityHeadersMiddleware
 from wutang_auth.api.middleware.verify_requests import VerifyRequestsMiddleware
-from wutang_auth.api.routes import auth, docs, health, users, verify, well_known
+from wutang_auth.api.routes import account, auth, docs, health, users, verify, well_known
 from wutang_auth.api.routes import response_codes as response_code
 from wutang_auth.factory import open_services
 from wutang_auth.service.maintenance import Intervals
@@ -92,7 +92,7 @@ def _routed(settings: Settings) -> FastAPI:
     app.add_middleware(HeadRequestsMiddleware)
     app.add_middleware(VerifyRequestsMiddleware)
     envelope.install(app)
-    for module in (auth, verify, *_by_mail(settings), users, response_code, well_known, health, docs):
+    for module in (auth, verify, *_by_mail(settings), users, response_code, well_known, health, docs, account):
         app.include_router(module.router)
     return app
 

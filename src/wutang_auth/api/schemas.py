@@ -137,6 +137,12 @@ class ChangePasswordBody(RequestBody):
     )
 
 
+class UpdateMeBody(RequestBody):
+    """What users may change of themselves."""
+
+    name: Name = Field(examples=["Grace Hopper"])
+
+
 def _without_default_password(schema: dict[str, Any]) -> None:
     schema["properties"]["password"].pop("default", None)
 

@@ -158,6 +158,14 @@ class UserService:
         audit.record("user_changed", user_id=user_id, actor_id=_id(actor), changed=changed)
         return updated
 
+    async def update_me(self, caller: Caller, *, name: str) -> UserRecord:
+        """Change what users may change of themselves; their e-mail and password have steps of their own.
+
+        Raises:
+            NotFound: the caller was deleted meanwhile.
+        """
+        return await self.update_user(caller, caller.user.id, UserChange(name=name))
+
     async def change_scopes(self, user_id: int, *, given: Sequence[str] = (), taken: Sequence[str] = ()) -> UserRecord:
         """Give some scopes and take others, whatever else the user has; for operators.
 

@@ -91,6 +91,7 @@ def test_documented_routes_are_the_contracts() -> None:
         "GET /api/auth/me": "me",
         "GET /api/auth/sessions": "list_sessions",
         "DELETE /api/auth/sessions/{id}": "end_session",
+        "PATCH /api/auth/me": "update_me",
         "PUT /api/auth/password": "change_password",
         "GET /api/auth/verify": "verify",
         "POST /api/auth/reauthenticate": "reauthenticate",

@@ -11,6 +11,7 @@ from wutang_auth.api.dependencies import (
     AuthServiceDep,
     CurrentCaller,
     SessionId,
+    UserServiceDep,
     watch_for_disconnect,
 )
 from wutang_auth.api.direct_route import DirectRoute
@@ -22,6 +23,7 @@ from wutang_auth.api.schemas import (
     LoginBody,
     SessionListEnvelope,
     TokenPairEnvelope,
+    UpdateMeBody,
     UserEnvelope,
     session_body,
     user_body,
@@ -115,6 +117,27 @@ async def me(request: Request, caller: CurrentCaller) -> Response:
     获取通过身份验证的用户
     """
     return ok(request, user_body(caller.user))
+
+
+@router.patch(
+    "/me",
+    operation_id="update_me",
+    response_model=UserEnvelope,
+    response_description="The user as it is now.",
+)
+async def update_me(
+    request: Request,
+    service: UserServiceDep,
+    caller: CurrentCaller,
+    body: Annotated[UpdateMeBody, Depends(parsed_body(UpdateMeBody))],
+) -> Response:
+    """Change the caller's name.
+
+    修改当前用户的名称
+
+    Nothing else of it: e-mail and password have routes of their own.
+    """
+    return ok(request, user_body(await service.update_me(caller, name=body.name)))
 
 
 @router.get(

@@ -1,8 +1,6 @@
 """The documentation: its pages, what they load, and the files that programs read."""
 
-import gzip
 import re
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -13,21 +11,13 @@ from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from wutang_auth.api.assets import MEDIA_TYPES, Asset
 from wutang_auth.api.documentation.collection import collection
-from wutang_auth.api.header_values import accepts_gzip
 from wutang_auth.errors import NotFound
 
 router = APIRouter(include_in_schema=False)
 
 _FOLDER: Final = Path(__file__).parents[1] / "documentation" / "assets"
-_MEDIA_TYPES: Final = {
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
-
-# a name holds a hash of the content, so what it names never changes
-_IMMUTABLE: Final = "public, max-age=31536000, immutable"
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'{styles}; img-src 'self' data:; connect-src 'self'; "
@@ -40,15 +30,6 @@ _REDOC_STYLES: Final = (
     " 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"  # the empty text
     " 'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"  # perfect-scrollbar's, as in ReDoc 2.5.4
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """A file of a documentation page."""
-
-    content: bytes
-    compressed: bytes
-    media_type: str
 
 
 @router.get("/docs")
@@ -69,10 +50,7 @@ def asset(request: Request, name: str) -> Response:
     found = _assets().get(name)
     if found is None:
         raise NotFound
-    headers = {"Cache-Control": _IMMUTABLE, "Vary": "Accept-Encoding"}
-    if not accepts_gzip(request.headers.get("accept-encoding", "")):
-        return Response(found.content, 200, headers, found.media_type)
-    return Response(found.compressed, 200, {**headers, "Content-Encoding": "gzip"}, found.media_type)
+    return found.answer(request)
 
 
 @router.get("/openapi.json")
@@ -109,15 +87,11 @@ def _pages() -> dict[str, str]:
 
 @cache
 def _assets() -> dict[str, Asset]:
-    assets = {}
-    for path in _asset_paths():
-        content = (_FOLDER / path).read_bytes()
-        assets[_hashed(path)] = Asset(content, gzip.compress(content, mtime=0), _MEDIA_TYPES[Path(path).suffix])
-    return assets
+    return {_hashed(path): Asset.read(_FOLDER / path) for path in _asset_paths()}
 
 
 def _asset_paths() -> list[str]:
-    return [path.relative_to(_FOLDER).as_posix() for path in _FOLDER.rglob("*") if path.suffix in _MEDIA_TYPES]
+    return [path.relative_to(_FOLDER).as_posix() for path in _FOLDER.rglob("*") if path.suffix in MEDIA_TYPES]
 
 
 def _hashed(path: str) -> str:

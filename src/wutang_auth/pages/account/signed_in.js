@@ -1,0 +1,150 @@
+/** What owners of an account see: who they are, their password, and where they are logged in. */
+
+import { element, field, form } from "./dom.js";
+import { forget, logOut, request } from "./session.js";
+import { emailField } from "./signed_out.js";
+import { text, time, wording } from "./texts.js";
+
+const hasMail = document.documentElement.dataset.mail === "true";
+
+export async function accountView(notice) {
+    const me = await request("GET", "api/auth/me");
+    if (!me.ok) return [element("h1", {}, text("account")), element("p", { role: "alert" }, wording(me))];
+    const list = element("ul");
+    await showSessions(list);
+    return [
+        element("h1", {}, me.data.name || me.data.email),
+        element("p", { role: "status" }, notice),
+        ...identity(me.data),
+        section("name", renaming(me.data)),
+        hasMail ? section("change_email", changingEmail()) : "",
+        section("change_password", changingPassword(me.data)),
+        section("sessions", list, ...leaving()),
+    ];
+}
+
+function section(title, ...content) {
+    return element("section", {}, element("h2", {}, text(title)), ...content);
+}
+
+function identity({ email, email_verified_at }) {
+    const outcome = element("p", { role: "status" });
+    const state = text(email_verified_at ? "email_verified" : "email_unverified");
+    const ask = async (event) => {
+        event.target.disabled = true;
+        const answer = await request("POST", "api/auth/email/verification");
+        outcome.textContent = answer.ok ? text("mail_sent") : wording(answer);
+        event.target.disabled = answer.ok;
+    };
+    const button = element("button", { type: "button", click: ask }, text("send_confirmation"));
+    const shown = [element("p", {}, email, " ", element("span", { class: "quiet" }, `(${state})`))];
+    return email_verified_at || !hasMail ? shown : [...shown, button, outcome];
+}
+
+function renaming({ name }) {
+    const outcome = element("p", { role: "status" });
+    const given = form({
+        fields: { name: field(text("name"), { value: name, autocomplete: "name", maxlength: 255, required: false }) },
+        button: text("save"),
+        send: (values) => request("PATCH", "api/auth/me", values),
+        done: () => (outcome.textContent = text("saved")),
+        wording,
+    });
+    return element("div", {}, given, outcome);
+}
+
+function changingEmail() {
+    const outcome = element("p", { role: "status" });
+    const place = element("div");
+    const ask = form({
+        fields: { email: emailField({ autocomplete: "email" }) },
+        button: text("send"),
+        send: async ({ email }) => {
+            const answer = await request("PUT", "api/auth/email", { email });
+            return answer.data?.reauthenticate ? proven(place, ask, () => request("PUT", "api/auth/email", { email })) : answer;
+        },
+        done: () => (outcome.textContent = text("mail_sent")),
+        wording,
+    });
+    place.append(element("p", { class: "quiet" }, text("change_email_explained")), ask, outcome);
+    return place;
+}
+
+/** Asks for the password, in the place of a form, and then does what was refused for want of it. */
+function proven(place, instead, work) {
+    return new Promise((resolve) => {
+        instead.hidden = true;
+        const proof = form({
+            fields: { password: field(text("current_password"), { type: "password", autocomplete: "current-password" }) },
+            button: text("change_email"),
+            send: (values) => request("POST", "api/auth/reauthenticate", values),
+            done: async () => {
+                explained.remove();
+                instead.hidden = false;
+                resolve(await work());
+            },
+            wording: (answer) => wording(answer, "wrong_password"),
+        });
+        const explained = element("div", {}, element("p", {}, text("prove")), proof);
+        place.append(explained);
+        proof.elements[0].focus();
+    });
+}
+
+function changingPassword({ email }) {
+    const outcome = element("p", { role: "status" });
+    const owner = element("input", { type: "email", autocomplete: "username", value: email, hidden: true });
+    const fields = {
+        current_password: field(text("current_password"), { type: "password", autocomplete: "current-password" }),
+        new_password: field(text("new_password"), { type: "password", autocomplete: "new-password" }),
+    };
+    const change = form({
+        fields,
+        button: text("change_password"),
+        send: (values) => request("PUT", "api/auth/password", values),
+        done: () => {
+            change.reset();
+            outcome.textContent = text("password_changed");
+        },
+        wording: (answer) => wording(answer, "wrong_password"),
+    });
+    change.prepend(owner);
+    return element("div", {}, change, outcome);
+}
+
+async function showSessions(list) {
+    const answer = await request("GET", "api/auth/sessions");
+    if (!answer.ok) return list.replaceChildren(element("li", { role: "alert" }, wording(answer)));
+    list.replaceChildren(...answer.data.map((session) => row(session, list)));
+}
+
+function row({ id, created_at, ip, user_agent, current }, list) {
+    const end = async (event) => {
+        event.target.disabled = true;
+        const answer = await request("DELETE", `api/auth/sessions/${id}`);
+        if (current && answer.ok) forget();
+        else await showSessions(list);
+    };
+    return element(
+        "li",
+        {},
+        user_agent ?? text("unknown_device"),
+        element("div", { class: "quiet" }, [current ? text("this_device") : null, ip, `${text("began")} ${time(created_at)}`].filter(Boolean).join(" · ")),
+        current ? null : element("button", { type: "button", click: end }, text("end_session")),
+    );
+}
+
+function leaving() {
+    const outcome = element("p", { role: "alert" });
+    const leave = (everywhere) => async (event) => {
+        event.target.disabled = true;
+        const answer = await logOut(everywhere);
+        outcome.textContent = answer.ok ? "" : wording(answer, "back_to_login");
+        event.target.disabled = false;
+    };
+    return [
+        element("button", { type: "button", class: "main", click: leave(false) }, text("log_out")),
+        element("button", { type: "button", click: leave(true) }, text("log_out_everywhere")),
+        outcome,
+    ];
+}

@@ -128,10 +128,18 @@ function row({ id, created_at, ip, user_agent, current }, list) {
     return element(
         "li",
         {},
-        user_agent ?? text("unknown_device"),
+        device(user_agent),
         element("div", { class: "quiet" }, [current ? text("this_device") : null, ip, `${text("began")} ${time(created_at)}`].filter(Boolean).join(" · ")),
         current ? null : element("button", { type: "button", click: end }, text("end_session")),
     );
+}
+
+/** The program and the system, where the text that browsers send of themselves tells them. */
+function device(userAgent) {
+    if (userAgent === null) return text("unknown_device");
+    const program = ["Edg/", "Firefox/", "Chrome/", "Safari/"].find((name) => userAgent.includes(name));
+    const system = userAgent.match(/Windows|Android|iPhone|iPad|Mac OS|Linux/);
+    return program && system ? `${program.replace("Edg/", "Edge").replace("/", "")}, ${system[0]}` : userAgent;
 }
 
 function leaving() {

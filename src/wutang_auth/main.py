@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from types import ModuleType
 from typing import Any
 
 from fastapi import FastAPI
@@ -22,8 +21,7 @@ from wutang_auth.api.middleware.limits import LimitsMiddleware
 from wutang_auth.api.middleware.request_context import RequestContextMiddleware
 from wutang_auth.api.middleware.security_headers import SecurityHeadersMiddleware
 from wutang_auth.api.middleware.verify_requests import VerifyRequestsMiddleware
-from wutang_auth.api.routes import account, auth, docs, health, users, verify, well_known
-from wutang_auth.api.routes import response_codes as response_code
+from wutang_auth.api.routes import modules_for
 from wutang_auth.factory import open_services
 from wutang_auth.service.maintenance import Intervals
 from wutang_auth.settings import Settings, SettingsError
@@ -67,12 +65,9 @@ def openapi_document() -> dict[str, Any]:
 
 def _routed(settings: Settings) -> FastAPI:
     app = Application(
-        title="wutang-auth",
-        version=__version__,
-        lifespan=_lifespan,
+        title="wutang-auth", version=__version__, lifespan=_lifespan, redirect_slashes=False,
         openapi_url=None,  # api/routes/docs.py has the routes of the documentation
-        redirect_slashes=False,
-    )
+    )  # fmt: skip
     app.root_path = settings.root_path  # FastAPI deprecates it as an argument
     app.state.settings = settings
     app.state.is_draining = False
@@ -92,18 +87,9 @@ def _routed(settings: Settings) -> FastAPI:
     app.add_middleware(HeadRequestsMiddleware)
     app.add_middleware(VerifyRequestsMiddleware)
     envelope.install(app)
-    for module in (auth, verify, *_by_mail(settings), users, response_code, well_known, health, docs, account):
+    for module in modules_for(settings):
         app.include_router(module.router)
     return app
-
-
-def _by_mail(settings: Settings) -> list[ModuleType]:
-    """The routes that are there with mail only."""
-    if settings.smtp_url is None:
-        return []
-    from wutang_auth.api.routes import email, links, password_reset, reauthenticate, register
-
-    return [reauthenticate, password_reset, links, email, *([] if settings.registration == "off" else [register])]
 
 
 @asynccontextmanager

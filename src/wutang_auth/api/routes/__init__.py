@@ -1,1 +1,20 @@
-"""The routes, one file for each part of the API."""
+"""The routes, one file a theme; which of them there are, the settings decide."""
+
+from types import ModuleType
+
+from wutang_auth.api.routes import account, auth, docs, health, response_codes, users, verify, well_known
+from wutang_auth.settings import Settings
+
+
+def modules_for(settings: Settings) -> list[ModuleType]:
+    """The modules whose `router` the application has; what is off is not imported."""
+    found = [auth, verify, users, response_codes, well_known, health, docs, account]
+    if settings.smtp_url is not None:
+        from wutang_auth.api.routes import email, links, password_reset, reauthenticate
+
+        found += [reauthenticate, password_reset, links, email]
+        if settings.registration != "off":
+            from wutang_auth.api.routes import register
+
+            found += [register]
+    return found

@@ -1,5 +1,7 @@
 """The page where owners look after their account, and which the links of mails open."""
 
+import json
+import re
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +13,7 @@ from starlette.responses import Response
 
 from wutang_auth.api.assets import MEDIA_TYPES, Asset
 from wutang_auth.errors import NotFound
+from wutang_auth.settings import Settings
 
 router = APIRouter(include_in_schema=False)
 
@@ -28,7 +31,7 @@ _POLICY: Final = (
 def account(request: Request) -> Response:
     """The page; what it shows its scripts decide, from the fragment of its address, which no server sees."""
     headers = {"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY}
-    return Response(_page(**_capabilities(request)), 200, headers, "text/html; charset=utf-8")
+    return Response(_page(request.app.state.settings), 200, headers, "text/html; charset=utf-8")
 
 
 @router.get("/account/assets/{version}/{name}")
@@ -40,21 +43,14 @@ def account_asset(request: Request, version: str, name: str) -> Response:
     return found.answer(request)
 
 
-def _capabilities(request: Request) -> dict[str, bool]:
-    settings = request.app.state.settings
-    return {
-        "mail": getattr(settings, "smtp_url", None) is not None,
-        "registration": getattr(settings, "registration", "off") != "off",
-    }
-
-
-def _page(*, mail: bool, registration: bool) -> str:
+def _page(settings: Settings) -> str:
     page = (_FOLDER / "account.html").read_text("utf-8")
-    # relative, so that it holds under a gateway's prefix
-    values = {"assets": f"account/assets/{_version()}", "mail": mail, "registration": mail and registration}
-    for name, value in values.items():
-        page = page.replace(f"{{{name}}}", str(value).lower() if isinstance(value, bool) else value)
-    return page
+    values = {
+        "assets": f"account/assets/{_version()}",  # relative, so that it holds under a gateway's prefix
+        "mail": json.dumps(settings.smtp_url is not None),
+        "registration": json.dumps(settings.registration != "off"),
+    }
+    return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], page)
 
 
 @cache

@@ -251,10 +251,14 @@ def workers(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str
             servers.append(server)
         found = rounds(servers, ("me", "static"), options)
     return {
-        server.contender.label: {
-            name: [outcome.rate for outcome in found[server.contender.label, name]] for name in ("me", "static")
+        label: {
+            **{name: [outcome.rate for outcome in found[label, name]] for name in ("me", "static")},
+            "postgres": [
+                1e6 * outcome.usage.postgres * outcome.usage.seconds / outcome.requests
+                for outcome in found[label, "me"]
+            ],
         }
-        for server in servers
+        for label in (server.contender.label for server in servers)
     }
 
 
@@ -331,7 +335,8 @@ def document(results: dict[str, Any]) -> str:
         "## Workers",
         "Service, PostgreSQL and wrk share all cores here, so two workers cannot be twice as fast as one on two cores.",
         report.table(
-            ("", "`/me`/s", "", "`/api/response_code`/s", ""), _against_first(results["workers"], ("me", "static"))
+            ("", "`/me`/s", "", "`/api/response_code`/s", "", "PostgreSQL's CPU for one `/me`, µs", ""),
+            _against_first(results["workers"], ("me", "static", "postgres")),
         ),
     ]
     return "\n\n".join(parts) + "\n"

@@ -17,6 +17,7 @@ from random import Random
 
 import load
 import machine
+import others
 import report
 from check import check
 from contenders.seeding import email
@@ -32,7 +33,8 @@ from wutang_auth.embedded import EmbeddedError
 HERE = Path(__file__).parent
 MEASURES = ("me", "me-1", "me-8", "me-256", "fresh", "refresh", "login", "static", "verify")
 JOINT = ("flood", "two", "nginx")
-ALL_MEASURES = (*MEASURES, *JOINT)
+OTHERS = "verifier"
+ALL_MEASURES = (*MEASURES, *JOINT, OTHERS)
 CHAINS = 256  # sessions that are refreshed in one round
 LOGINS = 5000  # different users that log in
 VERSIONS = (
@@ -110,8 +112,10 @@ def measure(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str
                 say(f"argon2id alone {number}/{options.rounds}: {argon2.last()}")
             for server in servers:
                 found[server.contender.name].memories.append(server.memory())
+    is_asked = OTHERS in options.measures and SERVICE in options.contenders
     return {
         **circumstances("make bench", cores, options),
+        **(others.measure(where.server(SERVICE, cores.server), cores) if is_asked else {}),
         "argon2": argon2.rates,
         "contenders": {
             contender.name: {

@@ -207,6 +207,9 @@ LINES = {
     "users change-email": "users change-email 1 eve@shop.example",
     "users delete": "users delete ada@wutang.example --yes",
     "users import": "users import {file}",
+    "takeover users": "takeover users --from {file}",
+    "takeover revocations": "takeover revocations --from {directory}",
+    "takeover status": "takeover status",
     "sessions list": "sessions list ada@wutang.example",
     "sessions revoke": "sessions revoke ada@wutang.example",
     "sessions prune": "sessions prune",
@@ -232,7 +235,7 @@ async def test_1_command_needs_no_more_than_the_page_says(command: str, database
                 what = f"SEQUENCE {name}" if name.endswith("_seq") else name
                 await query(database_url, f"GRANT {privileges} ON {what} TO {roles['clerk']}")
         shell = Shell({"WUTANG_DATABASE_URL": as_role(database_url, roles["clerk"])})
-        line = LINES[command].format(file=tmp_path / "users.csv")
+        line = LINES[command].format(file=tmp_path / "users.csv", directory=tmp_path)
         outcome = await shell(line, stdin="a-password-of-somebody\n")
         assert (outcome.code, outcome.stderr) == (0, "")
 

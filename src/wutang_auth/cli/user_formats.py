@@ -16,7 +16,7 @@ from wutang_auth.cli.context import CommandError
 from wutang_auth.cli.user_columns import HASH_LIKE, Layout, RowError, layout
 from wutang_auth.fields import EARLIEST, format_timestamp
 from wutang_auth.repository import IncomingUser, RejectedRow, StoredUser
-from wutang_auth.service.user_import import COLUMNS, incoming_user, means_deleted
+from wutang_auth.service.user_import import COLUMNS, deleted_user, incoming_user, means_deleted
 from wutang_auth.tokens import strict_json
 
 _MAX_LINE = 64 * 1024
@@ -45,6 +45,8 @@ class Reading:
     """One that writes ASCII as ASCII."""
     zone: tzinfo = UTC
     """That of times without an offset."""
+    keeps_deleted: bool = False
+    """Whether rows of users who are deleted there are read too."""
 
 
 class UserFile(Protocol):
@@ -254,10 +256,10 @@ class _CsvFile:
         cells = self._cells(text)
         if len(cells) != self._number_of_cells:
             raise ValueError(f"{len(cells)} fields, not {self._number_of_cells}")
+        fields = {name: cells[place].strip() or None for name, place in self._layout.places.items()}
         if any(means_deleted(cells[place]) for place in self._layout.deleted):
             self.deleted += 1
-            return None
-        fields = {name: cells[place].strip() or None for name, place in self._layout.places.items()}
+            return deleted_user(number, raw, fields) if self._reading.keeps_deleted else None
         return incoming_user(number, raw, fields, zone=self._reading.zone)
 
     def _cells(self, text: str) -> list[str]:
@@ -319,10 +321,10 @@ class _JsonFile:
         row = _object(_decoded(raw, self._reading))
         names = tuple(row)
         found = self._layout_of(names)
+        fields = {name: row[names[place]] for name, place in found.places.items()}
         if any(means_deleted(row[names[place]]) for place in found.deleted):
             self.deleted += 1
-            return None
-        fields = {name: row[names[place]] for name, place in found.places.items()}
+            return deleted_user(number, raw, fields) if self._reading.keeps_deleted else None
         if "password_hash" not in fields and (suggestion := _suggestion(names, "password_hash")):
             raise ValueError(f"no password_hash{suggestion}")
         return incoming_user(number, raw, fields, zone=self._reading.zone)

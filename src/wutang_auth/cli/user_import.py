@@ -1,35 +1,39 @@
 """`wutang-auth users import` and `users export`: all users at once, from and to a file."""
 
-import codecs
 import os
-import re
 import sys
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, tzinfo
 from io import TextIOWrapper
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from types import TracebackType
-from typing import IO, Annotated, BinaryIO, Self, TextIO
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, BinaryIO, Self, TextIO
 
 import typer
 
 from wutang_auth.cli.context import DATA_DIR, AsJson, CommandError, DataDir, run, run_users
 from wutang_auth.cli.output import document, say, warn
+from wutang_auth.cli.reject_file import RejectFile, beside
 from wutang_auth.cli.user_formats import Format, Reading, UserFile, exported_header, exported_row, open_user_file
+from wutang_auth.cli.user_reading import (
+    STANDARD,
+    Columns,
+    Encoding,
+    FileFormat,
+    Ignored,
+    Timezone,
+    columns_of,
+    encoding_of,
+    format_of,
+    opened,
+    zone_of,
+)
 from wutang_auth.database import Database
-from wutang_auth.repository import ImportRepository, IncomingUser, RejectedRow
+from wutang_auth.repository import ImportRepository, IncomingUser
 from wutang_auth.service import UserService
-from wutang_auth.service.user_import import COLUMNS, Imported, ImportService
+from wutang_auth.service.user_import import Imported, ImportService
 
-FileFormat = Annotated[
-    Format | None, typer.Option("--format", help="How the file is written; default: as its name ends.")
-]
-
-_STANDARD = Path("-")
 _ROWS_A_TICK = 500
 _FIELDS = {"disabled": {"disabled", "enabled", "disabled_until"}}
 
@@ -41,19 +45,10 @@ def import_users(
     rejects: Annotated[
         Path | None, typer.Option(help="Where wrong rows go; default: FILE.rejects.csv or .jsonl.")
     ] = None,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--column",
-            metavar="OURS=THEIRS",
-            help="What a column of ours is called there; 'disabled=!is_active' where it means the opposite.",
-        ),
-    ] = None,
-    ignore: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="Leave this column alone.")] = None,
-    encoding: Annotated[str, typer.Option(help="How the file writes characters, such as gb18030.")] = "utf-8",
-    timezone: Annotated[
-        str, typer.Option(help="That of times without an offset, such as Asia/Shanghai or +08:00.")
-    ] = "UTC",
+    columns: Columns = None,
+    ignore: Ignored = None,
+    encoding: Encoding = "utf-8",
+    timezone: Timezone = "UTC",
     as_json: AsJson = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
@@ -65,17 +60,17 @@ def import_users(
     mend them there and import that with the same options.
     """
     reading = Reading(
-        _format(file, file_format),
-        columns=_columns(columns or []),
+        format_of(file, file_format),
+        columns=columns_of(columns or []),
         ignored=frozenset(ignore or []),
-        encoding=_encoding(encoding),
-        zone=_zone(timezone),
+        encoding=encoding_of(encoding),
+        zone=zone_of(timezone),
     )
-    default = Path(f"{'import' if file == _STANDARD else file}.rejects.{reading.format.value}")
-    rejected = _RejectFile(rejects or default)
+    default = Path(f"{'import' if file == STANDARD else file}.rejects.{reading.format.value}")
+    rejected = RejectFile(rejects or default)
     if rejected.path.is_dir() or rejected.path.resolve() == file.resolve():
         raise CommandError(f"{rejected.path} is no place for the rejected rows; give --rejects another")
-    with _opened(file) as source:
+    with opened(file) as source:
         users = open_user_file(source, reading)
         with rejected:
             imported = run(data_dir, lambda database: _import(database, users, source, rejected))
@@ -108,58 +103,15 @@ def _tell(imported: Imported, users: UserFile, rejects: Path, *, as_json: bool) 
         say(f"ignored the columns {', '.join(ignored)}")
 
 
-def _columns(given: list[str]) -> dict[str, str]:
-    columns: dict[str, str] = {}
-    for pair in given:
-        ours, _, theirs = pair.partition("=")
-        if ours not in COLUMNS or not theirs.removeprefix("!") or (theirs.startswith("!") and ours != "disabled"):
-            raise typer.BadParameter(
-                f"must be OURS=THEIRS, such as password_hash=pw, with OURS one of {', '.join(COLUMNS)}; "
-                "only disabled has an opposite, such as disabled=!is_active",
-                param_hint="--column",
-            )
-        if ours in columns:
-            raise typer.BadParameter(f"{ours} is given twice", param_hint="--column")
-        columns[ours] = theirs
-    return columns
-
-
-def _encoding(name: str) -> str:
-    ascii_bytes = bytes(range(128))
-    try:
-        actual = codecs.lookup(name).name
-        fits = ascii_bytes.decode(actual) == ascii_bytes.decode("ascii") and not actual.startswith(("iso2022", "hz"))
-    except (LookupError, UnicodeError):
-        fits = False
-    if not fits:
-        raise CommandError(
-            "--encoding must be one that has ASCII as it is, such as gb18030, big5 or cp1252; iconv makes others UTF-8"
-        )
-    return actual
-
-
-def _zone(name: str) -> tzinfo:
-    if name.upper() == "UTC":
-        return UTC
-    if re.fullmatch("[+-][0-9]{2}:[0-5][0-9]", name) and name[1:3] < "24":
-        return datetime.strptime(name, "%z").tzinfo or UTC
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, ZoneInfoNotFoundError):
-        raise CommandError(
-            "--timezone: this machine knows no such time zone; give its offset, such as +08:00"
-        ) from None
-
-
 def export_users(
-    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Default: standard output.")] = _STANDARD,
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Default: standard output.")] = STANDARD,
     file_format: FileFormat = None,
     *,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Write all users as `import` reads them, with their password hashes: keep it to yourself."""
-    actual = file_format or (Format.jsonl if file == _STANDARD else _format(file, None))
+    actual = file_format or (Format.jsonl if file == STANDARD else format_of(file, None))
 
     async def work(service: UserService, output: TextIO) -> int:
         output.write(exported_header(actual))
@@ -169,7 +121,7 @@ def export_users(
             count += 1
         return count
 
-    if file == _STANDARD:
+    if file == STANDARD:
         run_users(data_dir, lambda service: work(service, sys.stdout))
         return
     if file.exists() and not force:
@@ -179,7 +131,7 @@ def export_users(
     say(f"exported {count:,} users to {file}")
 
 
-async def _import(database: Database, users: UserFile, source: BinaryIO, rejected: "_RejectFile") -> Imported:
+async def _import(database: Database, users: UserFile, source: BinaryIO, rejected: RejectFile) -> Imported:
     with _Progress(source) as progress, warnings.catch_warnings():
         # libpass warns of bcrypt salts whose unused bits are set, which verify like any other
         warnings.simplefilter("ignore")
@@ -238,62 +190,11 @@ def _size(source: BinaryIO) -> int | None:
     return size
 
 
-class _RejectFile:
-    """The rows that an import rejected; there is a file only if there are such."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._file is None:
-            return
-        self._file.close()
-        if error is None:
-            Path(self._file.name).replace(self.path)
-        else:
-            Path(self._file.name).unlink(missing_ok=True)
-
-    def write(self, row: RejectedRow, users: UserFile) -> None:
-        """Add a row.
-
-        Raises:
-            CommandError: the file cannot be written.
-        """
-        try:
-            if self._file is None:
-                self._file = _beside(self.path)
-                self._file.write(users.reject_header)
-            self._file.write(users.rejected(row))
-        except OSError as error:
-            raise CommandError(
-                f"{self.path} cannot be written: {error.strerror}; give --rejects a place; nothing was imported"
-            ) from None
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
-    if file == _STANDARD:
-        yield sys.stdin.buffer
-        return
-    try:
-        source = file.open("rb")
-    except OSError as error:
-        raise CommandError(f"{file} cannot be read: {error.strerror}") from None
-    with source:
-        yield source
-
-
 @contextmanager
 def _replacing(file: Path) -> Iterator[TextIO]:
     """A new file for the user's eyes only, in place of the old one if all goes well."""
     try:
-        with _beside(file) as new:
+        with beside(file) as new:
             try:
                 with TextIOWrapper(new, "utf-8", newline="") as output:
                     yield output
@@ -302,18 +203,3 @@ def _replacing(file: Path) -> Iterator[TextIO]:
                 Path(new.name).unlink(missing_ok=True)
     except OSError as error:
         raise CommandError(f"{file} cannot be written: {error.strerror}") from None
-
-
-def _beside(path: Path) -> IO[bytes]:
-    """A new file that will take this path, for nobody else to read."""
-    return NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False)
-
-
-def _format(file: Path, given: Format | None) -> Format:
-    endings = {
-        ".csv": Format.csv, ".tsv": Format.csv, ".jsonl": Format.jsonl, ".ndjson": Format.jsonl, ".json": Format.jsonl,
-    }  # fmt: skip
-    file_format = given or endings.get(file.suffix.lower())
-    if file_format is None:
-        raise typer.BadParameter("give csv or jsonl, since the file's name does not tell", param_hint="--format")
-    return file_format

@@ -32,6 +32,8 @@ class IncomingUser:
     disabled: bool | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    deleted: bool = False
+    """Whether the user is deleted there, and only its row is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ class Import:
         CREATE TEMPORARY TABLE incoming (
             line bigint, raw bytea, reason text, id bigint, email text, canonical_email text, name text,
             email_verified_at timestamptz, password_hash text, scopes text[], disabled boolean,
-            created_at timestamptz, updated_at timestamptz, owner bigint, new_id bigint, claimant bigint
+            created_at timestamptz, updated_at timestamptz, deleted boolean,
+            owner bigint, new_id bigint, claimant bigint
         ) ON COMMIT DROP
     """)
 
@@ -79,7 +82,7 @@ class Import:
         status = await self._raw.copy_records_to_table(
             "incoming", columns=_COLUMNS, records=_tuples(rows), timeout=None
         )
-        return _count(status)
+        return affected_rows(status)
 
     REJECT_REPEATED_EMAIL = _reject_repeated("canonical_email", "email")
     REJECT_REPEATED_ID = _reject_repeated("id", "id")
@@ -176,9 +179,9 @@ class Import:
         if left_behind := await self._raw.fetch(self.LEFT_BEHIND.sql):
             await self._raw.execute(self.RELEASE.sql, *map(list, zip(*left_behind, strict=True)))
         await self._raw.execute(self.GIVE_IDS.sql)
-        created = _count(await self._raw.execute(self.INSERT.sql))
+        created = affected_rows(await self._raw.execute(self.INSERT.sql))
         await self._raw.execute(self.FIND_OWNERS.sql)
-        if _count(await self._raw.execute(self.CLAIM.sql)) != created:
+        if affected_rows(await self._raw.execute(self.CLAIM.sql)) != created:
             raise EmailTaken
         await self._raw.execute(self.REJECT_CONTRADICTING.sql)
         return created
@@ -210,6 +213,6 @@ async def _tuples(rows: AsyncIterable[IncomingUser]) -> AsyncIterator[tuple[Any,
         yield _values(row)
 
 
-def _count(status: str) -> int:
+def affected_rows(status: str) -> int:
     """The number in a command's tag, such as `INSERT 0 5`."""
     return int(status.rpartition(" ")[2])

@@ -100,12 +100,14 @@ def incoming_user(line: int, raw: bytes, fields: Mapping[str, object], *, zone: 
     Fields are the COLUMNS, and instead of `disabled` there may be `enabled`, which means the opposite, or
     `disabled_until`, a time. Times without an offset are those of `zone`.
     """
+    user_id = None
     try:
+        user_id = _id(fields.get("id"))
         email = _email(fields.get("email"))
         return IncomingUser(
             line,
             raw,
-            id=_id(fields.get("id")),
+            id=user_id,
             email=email,
             canonical_email=canonical_email(email),
             name=_name(fields.get("name")),
@@ -116,6 +118,14 @@ def incoming_user(line: int, raw: bytes, fields: Mapping[str, object], *, zone: 
             created_at=_timestamp(fields, "created_at", zone),
             updated_at=_timestamp(fields, "updated_at", zone),
         )
+    except _BadRow as error:
+        return IncomingUser(line, raw, str(error), id=user_id)
+
+
+def deleted_user(line: int, raw: bytes, fields: Mapping[str, object]) -> IncomingUser:
+    """A row of a user who is deleted there; nothing else of it counts, since it may be blanked out."""
+    try:
+        return IncomingUser(line, raw, id=_id(fields.get("id")), disabled=True, deleted=True)
     except _BadRow as error:
         return IncomingUser(line, raw, str(error))
 

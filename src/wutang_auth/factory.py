@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from wutang_auth.database import Database, FailureLog
+from wutang_auth.errors import MailIsOff
 from wutang_auth.passwords.rules import PasswordRules
 from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import (
@@ -36,9 +37,9 @@ from wutang_auth.tokens.access import Tokens
 from wutang_auth.tokens.key_ring import KeyRing
 
 if TYPE_CHECKING:
-    from wutang_auth.mail.messages import Transport  # not imported where mail is off
+    from wutang_auth.mail.messages import Messages, Transport  # not imported where mail is off
     from wutang_auth.mail.texts import Texts
-    from wutang_auth.service.by_mail import MailServices, Sender
+    from wutang_auth.service.by_mail import MailAdministration, MailServices, Sender
 
 _THROTTLE_CONNECTIONS = 4
 _MAIL_RECIPIENT_FREE = 3
@@ -174,6 +175,31 @@ def mail_texts(settings: MailSettings) -> "Texts":
         raise SettingsError(f"{PREFIX}MAIL_TEMPLATES: {error}") from None
 
 
+def mail_administration(settings: MailSettings, database: Database) -> "MailAdministration":
+    """What operators have mailed.
+
+    Raises:
+        MailIsOff: there is no mail server.
+    """
+    if settings.smtp_url is None:
+        raise MailIsOff
+    from wutang_auth.service.by_mail import MailAdministration
+
+    return MailAdministration(
+        users=UserRepository(database), mails=MailRepository(database), language=settings.language
+    )
+
+
+def check_texts(settings: MailSettings) -> None:
+    """Read the texts of mails, where mail is on.
+
+    Raises:
+        SettingsError: one of the shop's own cannot be used; the message names file and line.
+    """
+    if settings.smtp_url is not None:
+        mail_texts(settings)
+
+
 def mail_transport(settings: MailSettings) -> "Transport":
     """The way to the mail server of the settings, which must name one."""
     assert settings.smtp_url is not None  # noqa: S101 -- the caller has looked
@@ -187,32 +213,42 @@ def mail_transport(settings: MailSettings) -> "Transport":
     return SmtpTransport(server, own_name=urlsplit(settings.public_url).hostname or "localhost")
 
 
+def mail_messages(settings: MailSettings) -> "Messages":
+    """What writes the mails.
+
+    Raises:
+        SettingsError: a text cannot be used.
+    """
+    from wutang_auth.mail.messages import Messages
+
+    return Messages(
+        mail_texts(settings),
+        sender=split_sender(settings.mail_from),
+        public_url=settings.public_url,
+        links={
+            "register": settings.link_register,
+            "invite": settings.link_invite,
+            "reset": settings.link_reset,
+            "verify": settings.link_verify,
+            "email_change": settings.link_email_change,
+            "email_agree": settings.link_email_change,
+            "email_undo": settings.link_email_undo,
+        },
+    )
+
+
 def mail_sender(settings: MailSettings, database: Database) -> "Sender":
     """What sends the mails that wait in this database.
 
     Raises:
         SettingsError: a text cannot be used.
     """
-    from wutang_auth.mail.messages import Messages
     from wutang_auth.service.by_mail import LinkLifetimes, Sender
 
     return Sender(
         mails=MailRepository(database),
         tokens=MailTokenRepository(database),
-        messages=Messages(
-            mail_texts(settings),
-            sender=split_sender(settings.mail_from),
-            public_url=settings.public_url,
-            links={
-                "register": settings.link_register,
-                "invite": settings.link_invite,
-                "reset": settings.link_reset,
-                "verify": settings.link_verify,
-                "email_change": settings.link_email_change,
-                "email_agree": settings.link_email_change,
-                "email_undo": settings.link_email_undo,
-            },
-        ),
+        messages=mail_messages(settings),
         transport=mail_transport(settings),
         lifetimes=LinkLifetimes(settings.reset_ttl, settings.verify_ttl, settings.invite_ttl),
         per_minute=settings.mail_per_minute,
@@ -260,7 +296,10 @@ def _mail_services(
             domains=settings.registration_domains if settings.registration == "domains" else None,
         ),
         resets=by_mail.PasswordResetService(
-            requests=requests, tokens=tokens, users=users, passwords=passwords, rules=rules, language=settings.language
+            requests=requests, tokens=tokens, users=users, passwords=passwords, rules=rules
+        ),
+        administration=by_mail.MailAdministration(
+            users=users, mails=MailRepository(database), language=settings.language, nudge=sender.nudge
         ),
         emails=by_mail.EmailService(
             requests=requests, tokens=tokens, freshness=freshness, both_confirm=settings.email_change == "both"

@@ -22,7 +22,7 @@ from wutang_auth.api.middleware.request_context import RequestContextMiddleware
 from wutang_auth.api.middleware.security_headers import SecurityHeadersMiddleware
 from wutang_auth.api.middleware.verify_requests import VerifyRequestsMiddleware
 from wutang_auth.api.routes import modules_for
-from wutang_auth.factory import open_services
+from wutang_auth.factory import check_texts, open_services
 from wutang_auth.service.maintenance import Intervals
 from wutang_auth.settings import Settings, SettingsError
 from wutang_auth.tokens import key_file
@@ -42,12 +42,14 @@ def create_app(
     if settings is None:
         try:
             settings = settings_module.load(Settings)
+            check_texts(settings)
             ring = key_file.load(settings.keys_file)
         except SettingsError as error:
             raise SystemExit(f"wutang-auth: {error}") from None  # one line under another server than ours, too
         except KeyRingError as error:
             raise SystemExit(f"wutang-auth: WUTANG_KEYS_FILE: {error}") from None
     else:
+        check_texts(settings)
         ring = key_file.load(settings.keys_file)
     app = _routed(settings)
     app.state.open_services = partial(

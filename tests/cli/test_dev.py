@@ -198,3 +198,23 @@ def test_settings_hold_and_the_database_is_its_own(data_dir: Path) -> None:
         tokens = success(httpx.post(f"{dev.details['base_url']}/api/auth/login", json=credentials))
         assert tokens["expires_in"] == 77
         assert dev.stop(signal.SIGTERM) == 0
+
+
+def test_mails_are_written_down_and_shown(tmp_path: Path) -> None:
+    with developing(tmp_path / "data") as dev, httpx.Client(base_url=dev.details["base_url"]) as client:
+        assert f"{dev.details['base_url']}/dev/mails" in dev.said
+        assert "No mail yet." in client.get("/dev/mails").text
+        for path in ("register", "password/reset"):
+            success(client.post(f"/api/auth/{path}", json={"email": "grace@wutang.example"}))
+        sent = command("users", "send-reset", dev.details["email"], "--data-dir", dev.data_dir)
+        assert sent.said == "mails the link to a new password to user 1, demo@wutang.example"
+        while len(list((dev.data_dir / "mails").glob("*.eml"))) < 2:
+            time.sleep(0.02)
+        page = client.get("/dev/mails")
+        assert page.text.count("<article>") == 2
+        assert 'sandbox="allow-popups allow-popups-to-escape-sandbox"' in page.text
+        assert "script" not in page.headers["content-security-policy"]
+        [token] = set(re.findall(rf"{dev.details['base_url']}/account#register=([\w-]+)", page.text))
+        new = {"token": token, "name": "Grace", "password": "seven small violet umbrellas"}
+        assert success(client.put("/api/auth/register", json=new), 201)["email"] == "grace@wutang.example"
+        assert {mail.stat().st_mode & 0o777 for mail in (dev.data_dir / "mails").iterdir()} == {0o600}

@@ -197,6 +197,11 @@ LINES = {
     "migrate --check": "migrate --check",
     "users create": "users create new@shop.example --password-stdin",
     "users list": "users list",
+    "users invite": "users invite eve@shop.example",
+    "users send-reset": "users send-reset ada@wutang.example",
+    "mails list": "mails list",
+    "mails retry": "mails retry",
+    "mails drop": "mails drop --yes",
     "users show": "users show ada@wutang.example",
     "users export": "users export",
     "users set-password": "users set-password ada@wutang.example --password-stdin",
@@ -213,6 +218,11 @@ LINES = {
     "sessions list": "sessions list ada@wutang.example",
     "sessions revoke": "sessions revoke ada@wutang.example",
     "sessions prune": "sessions prune",
+}
+MAIL = {
+    "WUTANG_SMTP_URL": "smtp://localhost",
+    "WUTANG_MAIL_FROM": "no-reply@shop.example",
+    "WUTANG_PUBLIC_URL": "https://shop.example",
 }
 ROWS = {
     command: privileges
@@ -234,7 +244,7 @@ async def test_1_command_needs_no_more_than_the_page_says(command: str, database
             for name in re.findall(r"\w+", objects):
                 what = f"SEQUENCE {name}" if name.endswith("_seq") else name
                 await query(database_url, f"GRANT {privileges} ON {what} TO {roles['clerk']}")
-        shell = Shell({"WUTANG_DATABASE_URL": as_role(database_url, roles["clerk"])})
+        shell = Shell({"WUTANG_DATABASE_URL": as_role(database_url, roles["clerk"])} | MAIL)
         line = LINES[command].format(file=tmp_path / "users.csv", directory=tmp_path)
         outcome = await shell(line, stdin="a-password-of-somebody\n")
         assert (outcome.code, outcome.stderr) == (0, "")

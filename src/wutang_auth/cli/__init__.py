@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from wutang_auth.cli import dev, keys, migrate, openapi, serve, sessions, takeover, users
+from wutang_auth.cli import dev, keys, mails, migrate, openapi, serve, sessions, takeover, users
 from wutang_auth.cli.context import CommandError
 from wutang_auth.errors import in_words
 from wutang_auth.observability.logs import places
@@ -27,6 +27,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(takeover.app, name="takeover")
+app.add_typer(mails.app, name="mails")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, TypeVar
 
 import asyncpg
 import typer
@@ -21,12 +21,16 @@ from wutang_auth.errors import (
     DatabaseUnavailable,
     EmailTaken,
     InvalidParameters,
+    MailIsOff,
     NotFound,
 )
-from wutang_auth.factory import open_database, open_users
+from wutang_auth.factory import mail_administration, open_database, open_users
 from wutang_auth.messages import field_problem
 from wutang_auth.service import UserService
-from wutang_auth.settings import DatabaseSettings, LogSettings, PasswordSettings, Settings, SettingsError
+from wutang_auth.settings import DatabaseSettings, LogSettings, MailSettings, PasswordSettings, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from wutang_auth.service.by_mail import MailAdministration  # not imported where mail is off
 
 T = TypeVar("T")
 
@@ -40,15 +44,31 @@ DATA_DIR = Path(".wutang")
 # a command takes longer than a request, and nobody waits at the other end
 _DEFAULTS = {"db_connect_timeout": 5.0, "db_statement_timeout": 30.0}
 _CONNECTIONS = 4
+_DEV_URL = "http://127.0.0.1:8000"  # of which `dev` itself, which sends the mails, knows better
 
 logger = logging.getLogger(__name__)
+
+
+def mails_folder(data_dir: Path) -> Path:
+    """Where `dev` writes mails instead of sending them."""
+    return data_dir.resolve() / "mails"
+
+
+def mail_defaults(data_dir: Path, base_url: str) -> dict[str, Any]:
+    """How `dev` has mail without a mail server, unless there are settings."""
+    return {
+        "smtp_url": mails_folder(data_dir).as_uri(),
+        "mail_from": "wutang-auth <no-reply@wutang.example>",
+        "public_url": base_url,
+        "registration": "open",
+    }
 
 
 class CommandSettings(DatabaseSettings, LogSettings):
     """What a command that works on the database needs."""
 
 
-class UserCommandSettings(CommandSettings, PasswordSettings):
+class UserCommandSettings(CommandSettings, PasswordSettings, MailSettings):
     """What a command that works on the accounts needs."""
 
 
@@ -113,7 +133,7 @@ def database_settings(group: type[DatabaseGroup], data_dir: Path) -> Iterator[Da
             f"WUTANG_DATABASE_URL is not set and there is no {data_dir} here; set it, or run `wutang-auth dev` first"
         )
     with embedded(data_dir) as postgres:
-        yield load(group, defaults=_DEFAULTS, database_url=postgres.url())
+        yield load(group, defaults={**_DEFAULTS, **mail_defaults(data_dir, _DEV_URL)}, database_url=postgres.url())
 
 
 def is_set(name: str) -> bool:
@@ -191,10 +211,40 @@ def run_users_with(settings: UserCommandSettings, work: Callable[[UserService], 
     """
 
     async def with_service(database: Database) -> T:
-        async with open_users(database, password_min_length=settings.password_min_length) as users:
+        mail_language = None if settings.smtp_url is None else settings.language
+        async with open_users(
+            database, password_min_length=settings.password_min_length, mail_language=mail_language
+        ) as users:
             return await work(users)
 
     return _run(settings, with_service)
+
+
+def run_mail_administration(data_dir: Path, work: Callable[[UserService, "MailAdministration"], Awaitable[T]]) -> T:
+    """Run work on the accounts that mails somebody something, and turn its refusals into lines for people.
+
+    Raises:
+        CommandError: the work was refused, mail is off, or the database is away.
+    """
+
+    async def with_services(database: Database) -> T:
+        administration = mail_administration(settings, database)
+        async with open_users(database, password_min_length=settings.password_min_length) as users:
+            return await work(users, administration)
+
+    with database_settings(UserCommandSettings, data_dir) as settings:
+        return _run(settings, with_services)
+
+
+def confirm(question: str) -> None:
+    """Ask at the terminal, and stop unless the answer is yes.
+
+    Raises:
+        CommandError: there is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise CommandError("no terminal to ask at; --yes does it without asking")
+    typer.confirm(question, abort=True)
 
 
 def _run(settings: CommandSettings, work: Callable[[Database], Awaitable[T]]) -> T:
@@ -224,17 +274,20 @@ def in_one_line() -> Iterator[None]:
         raise CommandError(f"the database refuses: {failure_of(error)}") from error
 
 
+_WORDS: dict[type[AuthError], str] = {
+    EmailTaken: "another user has this e-mail",
+    MailIsOff: "mail is off; set WUTANG_SMTP_URL",
+    NotFound: "there is no such user",
+}
+
+
 def _explained(error: AuthError) -> str:
     if isinstance(error, InvalidParameters) and error.errors:
         return "; ".join(
             f"{field.field} {field_problem(field.problem, 'en', limit=field.limit)}" for field in error.errors
         )
-    if isinstance(error, EmailTaken):
-        return "another user has this e-mail"
-    if isinstance(error, NotFound):
-        return "there is no such user"
     if isinstance(error, DatabaseMisconfigured):
         return f"the database cannot be used: {error}"
     if isinstance(error, DatabaseUnavailable):
         return f"the database cannot be reached ({error}); check WUTANG_DATABASE_URL"
-    return error.code.english
+    return _WORDS.get(type(error), error.code.english)

@@ -22,11 +22,13 @@ from wutang_auth.cli.context import (
     in_one_line,
     is_set,
     load,
+    mail_defaults,
+    mails_folder,
     migration_options,
     open_command_database,
 )
 from wutang_auth.cli.output import say
-from wutang_auth.settings import Settings
+from wutang_auth.settings import Settings, SettingsError
 
 _DEMO_EMAIL = "demo@wutang.example"
 _DEMO_SCOPES = ["users:read", "users:write"]
@@ -76,6 +78,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.socket) -> None:
+    from wutang_auth.api.routes import dev_mails
     from wutang_auth.database import REVISION, migrations
     from wutang_auth.server import process as server
     from wutang_auth.tokens import key_file
@@ -84,7 +87,7 @@ def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.so
     settings = load(
         Settings,
         log=True,
-        defaults={"keys_file": data_dir / "keys.json", "log_level": "warning"},
+        defaults={"keys_file": data_dir / "keys.json", "log_level": "warning", **mail_defaults(data_dir, base_url)},
         database_url=database_url,
     )
     options = migration_options(settings)
@@ -95,13 +98,17 @@ def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.so
         if not settings.keys_file.exists():
             key_file.save(KeyRing.generate(), settings.keys_file)
         app = server.create_app(settings)
+        if not is_set("smtp_url"):
+            dev_mails.install(app, mails_folder(data_dir))
     except KeyRingError as error:
         raise CommandError(f"WUTANG_KEYS_FILE: {error}" if is_set("keys_file") else str(error)) from None
+    except SettingsError as error:
+        raise CommandError(str(error)) from None
     with in_one_line():
         password = asyncio.run(_demo_user(settings, _read(data_dir).get("password")))
     details = {"base_url": base_url, "email": _DEMO_EMAIL, "password": password, "pid": os.getpid()}
     _write(data_dir, details)
-    say(_banner(details, data_dir))
+    say(_banner(details, data_dir, shows_mails=not is_set("smtp_url")))
     sys.stdout.flush()
     server.run(settings, listener, app=app)
 
@@ -151,13 +158,19 @@ def _write(data_dir: Path, details: dict[str, Any]) -> None:
     new.replace(path)
 
 
-def _banner(details: dict[str, Any], data_dir: Path) -> str:
+def _banner(details: dict[str, Any], data_dir: Path, *, shows_mails: bool) -> str:
+    mails = (
+        f"""
+    mails          {details["base_url"]}/dev/mails"""
+        if shows_mails
+        else ""
+    )
     credentials = json.dumps({"email": details["email"], "password": details["password"]})
     return f"""
   wutang-auth runs at {details["base_url"]}
 
     Swagger UI     {details["base_url"]}/docs
-    reference      {details["base_url"]}/redoc
+    reference      {details["base_url"]}/redoc{mails}
     e-mail         {details["email"]}
     password       {details["password"]}     (also in {data_dir / "dev.json"})
 

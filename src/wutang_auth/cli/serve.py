@@ -9,8 +9,8 @@ import typer
 from wutang_auth.cli.context import CommandError, in_one_line, load
 from wutang_auth.database import preflight
 from wutang_auth.errors import DatabaseUnavailable, DatabaseUnfit
-from wutang_auth.factory import open_database
-from wutang_auth.settings import Settings
+from wutang_auth.factory import check_texts, open_database
+from wutang_auth.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +32,11 @@ def serve(
             app = server.create_app(settings)
         else:
             key_file.load(settings.keys_file)
+            check_texts(settings)
     except KeyRingError as error:
         raise CommandError(f"WUTANG_KEYS_FILE: {error}") from None
+    except SettingsError as error:
+        raise CommandError(str(error)) from None
     with in_one_line():
         asyncio.run(_check_database(settings))
     try:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,9 @@ from wutang_auth.cli.context import (
     CommandError,
     DataDir,
     UserCommandSettings,
+    confirm,
     database_settings,
+    run_mail_administration,
     run_users,
     run_users_with,
 )
@@ -23,6 +25,9 @@ from wutang_auth.cli.output import document, documents, say, table
 from wutang_auth.fields import MAX_USER_ID, parse_email, parse_name, parse_scopes
 from wutang_auth.repository import UserChange, UserRecord
 from wutang_auth.service import NewUser, UserService
+
+if TYPE_CHECKING:
+    from wutang_auth.service.by_mail import MailAdministration  # not imported where mail is off
 
 app = typer.Typer(help="The accounts.", no_args_is_help=True)
 
@@ -53,6 +58,35 @@ def create(
     new = NewUser(email=address, password=password, name=parsed_name, scopes=scopes)
     user = run_users(data_dir, lambda service: service.create_user(None, new))
     _tell(user, "created", as_json=as_json)
+
+
+@app.command()
+def invite(
+    email: Email,
+    name: Annotated[str, typer.Option(help="The user's name.")] = "",
+    scope: Annotated[list[str] | None, typer.Option(help="A scope to give; may be repeated.")] = None,
+    *,
+    as_json: AsJson = False,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Add a user, who chooses the password by the link of a mail."""
+    address, parsed_name, scopes = parsed_email(email), _parsed_name(name), _parsed_scopes(scope or [])
+    new = NewUser(email=address, password=None, name=parsed_name, scopes=scopes)
+    user = run_users(data_dir, lambda service: service.create_user(None, new))
+    _tell(user, "invited", as_json=as_json)
+
+
+@app.command("send-reset")
+def send_reset(email: Email, *, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
+    """Mail a user the link to a new password; until then the old one works."""
+    address = parsed_email(email)
+
+    async def work(service: UserService, administration: "MailAdministration") -> UserRecord:
+        user = await service.find_user(address)
+        await administration.send_reset(None, user.id)
+        return user
+
+    _tell(run_mail_administration(data_dir, work), "mails the link to a new password to", as_json=as_json)
 
 
 @app.command("list")
@@ -160,7 +194,7 @@ def delete(email: Email, *, yes: Yes = False, as_json: AsJson = False, data_dir:
     with database_settings(UserCommandSettings, data_dir) as settings:
         user = run_users_with(settings, lambda service: service.find_user(address))
         if not yes:
-            _confirm(f"Delete user {user.id}, {user.email}, for ever?")
+            confirm(f"Delete user {user.id}, {user.email}, for ever?")
         run_users_with(settings, lambda service: service.delete_user(None, user.id))
     _tell(user, "deleted", as_json=as_json)
 
@@ -193,12 +227,6 @@ def _changed(
         return await work(service, await service.find_user(address))
 
     return run_users(data_dir, found)
-
-
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise CommandError("no terminal to ask at; --yes does it without asking")
-    typer.confirm(question, abort=True)
 
 
 def parsed_email(email: str) -> str:

@@ -15,7 +15,7 @@ class FolderTransport:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def send(self, message: EmailMessage, *, sender: str, recipient: str) -> None:  # noqa: ARG002 -- as SMTP has it
+    async def send(self, message: EmailMessage) -> None:
         """Write the mail down.
 
         Raises:

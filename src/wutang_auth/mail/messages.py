@@ -9,7 +9,7 @@ from email.utils import format_datetime, localtime
 from html import escape
 from typing import Protocol
 from urllib.parse import urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from wutang_auth.fields import MailKind, Purpose, canonical_email
 from wutang_auth.mail.texts import Texts
@@ -19,8 +19,8 @@ from wutang_auth.response_codes import Language
 class Transport(Protocol):
     """Where mails go."""
 
-    async def send(self, message: EmailMessage, *, sender: str, recipient: str) -> None:
-        """Hand over a mail, or raise a DeliveryError."""
+    async def send(self, message: EmailMessage) -> None:
+        """Hand over a mail, or raise a DeliveryError; it has one sender and one recipient."""
 
     async def close(self) -> None:
         """Let go of what is open; the next mail opens it again."""
@@ -38,11 +38,6 @@ class Messages:
         self._sender = Address(name, addr_spec=_ascii_domain(address))
         self._public_url = public_url
         self._links = links
-
-    @property
-    def sender_address(self) -> str:
-        """Whom the mail server hears the mails are from."""
-        return self._sender.addr_spec
 
     def compose(
         self,
@@ -80,6 +75,18 @@ class Messages:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office note comes back
         message.set_content(text.lstrip("\n"))
         message.add_alternative(html, subtype="html")
+        return message
+
+    def compose_test(self, to: str) -> EmailMessage:
+        """A mail that says no more than that it arrived."""
+        message = EmailMessage(SMTP)
+        message["From"] = self._sender
+        message["To"] = Address(addr_spec=_ascii_domain(to))
+        message["Subject"] = "wutang-auth"
+        message["Date"] = format_datetime(localtime())
+        message["Message-ID"] = f"<{uuid4()}@{self._sender.domain}>"
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(f"Mail from {self._public_url} arrives. 邮件已送达。\n")
         return message
 
     def _link(self, purpose: Purpose, token: str) -> str:

@@ -37,7 +37,7 @@ class SmtpTransport:
         self._tls_context = tls_context
         self._client: aiosmtplib.SMTP | None = None
 
-    async def send(self, message: EmailMessage, *, sender: str, recipient: str) -> None:
+    async def send(self, message: EmailMessage) -> None:
         """Hand over a mail; when this returns, the server has it.
 
         Raises:
@@ -48,7 +48,7 @@ class SmtpTransport:
         try:
             async with asyncio.timeout(_TOTAL_TIMEOUT):
                 client = await self._connected()
-                await client.send_message(message, sender=sender, recipients=[recipient])
+                await client.send_message(message)
         except aiosmtplib.SMTPRecipientsRefused as error:
             self._drop()
             [refusal] = error.recipients

@@ -84,5 +84,5 @@ async def send_reset(
 
     Nobody but the user chooses it, and until then the old one works. A disabled user gets no mail.
     """
-    await mail.resets.send_reset(caller, user_id)
+    await mail.administration.send_reset(caller, user_id)
     return ok(request)

@@ -5,6 +5,7 @@ What a request does not look up, it cannot tell: it writes one row, whoever it i
 
 from dataclasses import dataclass
 
+from wutang_auth.service.by_mail.administration import MailAdministration
 from wutang_auth.service.by_mail.email_address import EmailService
 from wutang_auth.service.by_mail.freshness import FreshnessService
 from wutang_auth.service.by_mail.links import LinkService
@@ -18,6 +19,7 @@ __all__ = [
     "FreshnessService",
     "LinkLifetimes",
     "LinkService",
+    "MailAdministration",
     "MailRequests",
     "MailServices",
     "PasswordResetService",
@@ -32,6 +34,7 @@ class MailServices:
 
     registration: RegistrationService
     resets: PasswordResetService
+    administration: MailAdministration
     emails: EmailService
     links: LinkService
     freshness: FreshnessService

@@ -8,7 +8,6 @@ from wutang_auth.passwords.rules import PasswordRules
 from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import MailTokenRepository, UserRepository
 from wutang_auth.response_codes import Language
-from wutang_auth.service.auth import Caller
 from wutang_auth.service.by_mail.links import digest_of
 from wutang_auth.service.by_mail.requests import MailRequests
 
@@ -24,15 +23,12 @@ class PasswordResetService:
         users: UserRepository,
         passwords: Passwords,
         rules: PasswordRules,
-        language: Language,
     ) -> None:
-        """`language` is that of mails which administrators have sent."""
         self._requests = requests
         self._tokens = tokens
         self._users = users
         self._passwords = passwords
         self._rules = rules
-        self._language = language
 
     async def ask_for_reset(self, email: str, language: Language) -> None:
         """Have a mail with a link sent to whoever has this address, if anybody has.
@@ -42,16 +38,6 @@ class PasswordResetService:
         """
         await self._requests.ask("reset", email, language)
         audit.record("reset_asked")
-
-    async def send_reset(self, actor: Caller | None, user_id: int) -> None:
-        """Have such a mail sent to a user; nobody but the user chooses the password (ASVS 5.0, 6.4.6).
-
-        Raises:
-            NotFound: there is no such user.
-        """
-        user = await self._users.get(user_id)
-        await self._requests.write("reset", user.email, self._language, user_id=user_id)
-        audit.record("reset_asked", user_id=user_id, actor_id=None if actor is None else actor.user.id)
 
     async def reset_password(self, token: str, password: str, language: Language) -> None:
         """Set the password by the link of a mail; all sessions end, and nobody is logged in by it.

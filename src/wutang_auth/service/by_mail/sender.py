@@ -161,7 +161,7 @@ class Sender:
                 other_email=mail.other_email,
                 link=(purpose, token, self._lifetimes.of(purpose)) if purpose and token else None,
             )
-            await self._transport.send(message, sender=self._messages.sender_address, recipient=email)
+            await self._transport.send(message)
             self._sent_at.append(asyncio.get_running_loop().time())
             if self._failures:
                 logger.info("mails are sent again")

@@ -113,6 +113,7 @@ def document(results: dict[str, Any]) -> str:
     rows = [_row(results, measure, SERVICE, label, "") for measure, label in JOINT.items() if measure in joint]
     if rows:
         parts += ["## With something else", table(HEAD, rows)]
+    parts += _others(results)
     rows = [
         (contender["label"], f"{median(contender['memories']):.0f}", f"{median(contender['starts']):.2f}")
         for contender in contenders.values()
@@ -180,6 +181,23 @@ def _loads(results: dict[str, Any]) -> list[str]:
             rows.append((contender["label"], *cells))
     head = ("p50 / p99 in ms, on so many connections", *map(str, LOADS.values()))
     return ["## `/me` on few connections and on many", table(head, rows)] if rows else []
+
+
+def _others(results: dict[str, Any]) -> list[str]:
+    """What other services have of this one."""
+    if "verifier" not in results:
+        return []
+    verifier, logouts, document = results["verifier"], results["logouts"], results["document"]
+    rows = [
+        ("tokens that the verifier has seen before, a second", f"{verifier['seen']:,.0f}"),
+        ("tokens that it sees for the first time, a second", f"{verifier['new']:,.0f}"),
+        ("ES256 signatures alone, a second", f"{verifier['es256']:,.0f}"),
+        (f"answered logout to refusal, of {logouts['count']:,} logouts, s: p99", f"{logouts['p99']:.2f}"),
+        ("the longest of them, s", f"{logouts['most']:.2f}"),
+        (f"document of {document['revocations']:,} revocations, KB gzipped", f"{document['kilobytes']:,.0f}"),
+        ("to build it, ms", f"{document['milliseconds']:.1f}"),
+    ]
+    return ["## The verifier, in another service", table(("", ""), rows)]
 
 
 def _spread(values: Sequence[float], digits: int) -> str:

@@ -9,7 +9,7 @@ median = statistics.median
 Results = dict[str, Any]
 By = Literal["rate", "p50", "p99", "server", "postgres"]
 Place = tuple[str, str]
-"""A contender, and what was measured of it."""
+"""A contender, and what was measured of it; `argon2` and a library, or nothing for the fastest one."""
 
 SERVICE, LIMIT, FASTIFY, BEFORE = "service", "limit", "fastify", "before"
 ME: Place = (SERVICE, "me")
@@ -23,7 +23,7 @@ def values(results: Results, place: Place, by: By = "rate") -> list[float]:
     """
     contender, measure = place
     if contender == "argon2":
-        return list(results["argon2"][fastest(results)])
+        return list(results["argon2"][measure or fastest(results)])
     outcomes = results["contenders"].get(contender, {"measures": {}})["measures"].get(measure, [])
     if by in {"server", "postgres"}:
         return [1e6 * each["usage"][by] * each["usage"]["seconds"] / each["requests"] for each in outcomes]

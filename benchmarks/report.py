@@ -102,6 +102,7 @@ def document(results: dict[str, Any]) -> str:
             rows += [
                 (f"argon2id alone, {library}", "", _spread(rates, 1), "", "", _times(against), "", "", "", "")
                 for library, rates in results["argon2"].items()
+                if rates
                 for against in [ratio(results, (SERVICE, "login"), ("argon2", library))]
             ]
         if rows:

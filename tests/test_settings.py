@@ -2,6 +2,7 @@
 
 import math
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,13 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "a negative queue": ("HASH_QUEUE", "-1", "greater than or equal to 0"),
     "a format that is none": ("LOG_FORMAT", CANARY, "should be 'json' or 'console'"),
     "a level that is none": ("LOG_LEVEL", CANARY, "should be 'debug', 'info', 'warning' or 'error'"),
+    "a short legacy secret": ("LEGACY_SECRET", f"{CANARY:x<31}", "must have at least 32 bytes"),
+    "an end of legacy in words": ("LEGACY_UNTIL", CANARY, "must be a day such as"),
+    "an end of legacy without a zone": ("LEGACY_UNTIL", "2026-11-23T08:00:00", "must be a day such as"),
+    "an end of legacy that is far": ("LEGACY_UNTIL", "9999-01-01", "must be at most 60 days ahead"),
+    "no legacy model": ("LEGACY_MODELS", ",", "must name one class at least"),
+    "legacy refreshes of no time": ("LEGACY_REFRESH_TTL", "0", "greater than or equal to 1"),
+    "a style that is none": ("RESPONSE_STYLE", CANARY, "should be 'envelope' or 'laravel'"),
     "a long audience": ("AUDIENCE", CANARY * 100, "at most 255 characters"),
 }  # fmt: skip
 
@@ -194,6 +202,39 @@ def test_bad_setting_is_refused_in_one_line_that_names_it_and_shows_no_value(
     assert "\n" not in said
     assert CANARY not in said
     assert refused.value.__suppress_context__
+
+
+TOGETHER: dict[str, tuple[dict[str, str], str]] = {
+    "a legacy secret without an end": (
+        {"LEGACY_SECRET": CANARY * 9}, "WUTANG_LEGACY_UNTIL is not set: WUTANG_LEGACY_SECRET needs it",
+    ),
+    "minting without a legacy secret": ({"LEGACY_MINT": "true"}, "WUTANG_LEGACY_MINT needs WUTANG_LEGACY_SECRET"),
+    "a style without refresh tokens where only those refresh": (
+        {"RESPONSE_STYLE": "laravel", "REFRESH_WITH_ACCESS_TOKEN": "false"},
+        "WUTANG_RESPONSE_STYLE=laravel needs WUTANG_REFRESH_WITH_ACCESS_TOKEN=true",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", TOGETHER)
+def test_settings_that_do_not_go_together_are_refused_in_one_line(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, said = TOGETHER[what]
+    for name, text in texts.items():
+        monkeypatch.setenv(f"WUTANG_{name}", text)
+    with pytest.raises(SettingsError, match=f"^{said}$"):
+        load(Settings)
+
+
+def test_legacy_tokens_may_have_ended_and_a_day_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_text(f"{CANARY * 9}\n")
+    monkeypatch.setenv("WUTANG_LEGACY_SECRET_FILE", str(tmp_path / "secret"))
+    monkeypatch.setenv("WUTANG_LEGACY_UNTIL", "2026-11-23")
+    monkeypatch.setenv("WUTANG_LEGACY_MODELS", r"\App\User, Shop\Customer")
+    settings = load(Settings)
+    assert settings.legacy_secret is not None
+    assert settings.legacy_secret.get_secret_value() == CANARY * 9
+    assert settings.legacy_until == datetime(2026, 11, 23, tzinfo=UTC)
+    assert settings.legacy_models == (r"App\User", r"Shop\Customer")
 
 
 @pytest.mark.parametrize("name", GIVEN)

@@ -172,6 +172,7 @@ class TooManyAttempts(AuthError):
 RefusalReason = Literal[
     "no token", "malformed", "unknown key", "wrong algorithm", "signature", "wrong kind", "wrong issuer",
     "wrong audience", "not yet valid", "expired", "session ended", "replaced", "user disabled",
+    "gate shut", "other model", "not taken over", "revoked",
 ]  # fmt: skip
 
 

@@ -116,6 +116,8 @@ def _commands(command: Any, name: str) -> set[tuple[str, frozenset[str]]]:
 def _shown(default: object) -> str:
     if default in ((), "", None):
         return "–"
+    if isinstance(default, tuple):
+        return f"`{','.join(default)}`"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     return f"`{default}`"

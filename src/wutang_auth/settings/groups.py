@@ -9,7 +9,16 @@ from wutang_auth.settings.database_url import implied_settings
 from wutang_auth.settings.loading import PREFIX, SettingsGroup, is_set
 from wutang_auth.settings.mail import MailSettings
 from wutang_auth.settings.processors import processors
-from wutang_auth.settings.values import ANY_CASE, Networks, Origins, PostgresUrl, RootPath
+from wutang_auth.settings.values import (
+    ANY_CASE,
+    ClassNames,
+    LegacyEnd,
+    LegacySecret,
+    Networks,
+    Origins,
+    PostgresUrl,
+    RootPath,
+)
 
 
 class DatabaseSettings(SettingsGroup):
@@ -83,6 +92,35 @@ class TokenSettings(SettingsGroup):
         return self
 
 
+class LegacySettings(SettingsGroup):
+    """What counts of the tokens of a Laravel application with jwt-auth that this service replaces."""
+
+    legacy_secret: LegacySecret = Field(
+        None, description="the `JWT_SECRET` of the Laravel application that is replaced, whose tokens count on"
+    )
+    legacy_until: LegacyEnd | None = Field(
+        None, description="when they stop counting: a day or a timestamp, at most 60 days ahead; needed with the secret"
+    )
+    legacy_models: ClassNames = Field(
+        ("App\\Models\\User", "App\\User"),
+        description="its user models, comma-separated; tokens of other models are refused",
+    )
+    legacy_refresh_ttl: int = Field(
+        1_209_600, ge=1, le=31_536_000, description="how long after its login a token of it may be refreshed"
+    )
+    legacy_mint: bool = Field(
+        default=False, description="make access tokens that the Laravel application accepts too, for the way back"
+    )
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        if self.legacy_secret is not None and self.legacy_until is None:
+            raise ValueError(f"{PREFIX}LEGACY_UNTIL is not set: {PREFIX}LEGACY_SECRET needs it")
+        if self.legacy_mint and self.legacy_secret is None:
+            raise ValueError(f"{PREFIX}LEGACY_MINT needs {PREFIX}LEGACY_SECRET")
+        return self
+
+
 class PasswordSettings(SettingsGroup):
     """What a new password must have, and how passwords are hashed."""
 
@@ -117,6 +155,10 @@ class HttpSettings(SettingsGroup):
     trusted_proxies: Networks = Field((), description="networks whose `X-Forwarded-For` is believed, comma-separated")
     cors_origins: Origins = Field((), description="origins that browsers may call from, comma-separated; empty: none")
     root_path: RootPath = Field("", description="the prefix that a gateway strips before it forwards, such as `/auth`")
+    response_style: Annotated[Literal["envelope", "laravel"], ANY_CASE] = Field(
+        "envelope",
+        description="`laravel`: login, refresh, logout, `me` and their 401s have the bodies of jwt-auth's quick start",
+    )
     keep_alive: int = Field(
         75,
         ge=1,
@@ -149,8 +191,16 @@ class Settings(
     MailSettings,
     ThrottleSettings,
     PasswordSettings,
+    LegacySettings,
     TokenSettings,
     KeySettings,
     DatabaseSettings,
 ):
     """All of them, for the service."""
+
+    @model_validator(mode="after")
+    def _style_needs_refresh(self) -> Self:
+        # the bodies of that style have no refresh token
+        if self.response_style == "laravel" and not self.refresh_with_access_token:
+            raise ValueError(f"{PREFIX}RESPONSE_STYLE=laravel needs {PREFIX}REFRESH_WITH_ACCESS_TOKEN=true")
+        return self

@@ -2,12 +2,14 @@
 
 import ipaddress
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from wutang_auth.fields import parse_timestamp
 from wutang_auth.settings.database_url import checked_url
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -15,6 +17,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _APP_SCHEMES = ("capacitor", "ionic", "tauri")  # of web views in apps, such as capacitor://localhost
 _DOMAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+_LEGACY_SECRET_BYTES = 32  # RFC 7518 section 3.2
+_LEGACY_TIME = timedelta(days=60)
 _AMBIGUOUS = frozenset("ßς\u200c\u200d")  # IDNA2003, which Python knows, and browsers disagree on these
 
 
@@ -61,6 +65,31 @@ def _root_path(value: str) -> str:
     return value
 
 
+def _legacy_secret(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and len(value.get_secret_value().encode()) < _LEGACY_SECRET_BYTES:
+        raise ValueError(f"must have at least {_LEGACY_SECRET_BYTES} bytes")
+    return value
+
+
+def _end_of_legacy(value: Any) -> Any:
+    """A day or a timestamp, at most so far ahead that it cannot be forgotten; one that is past closes the gate."""
+    if not isinstance(value, str):
+        return value
+    try:
+        until = parse_timestamp(f"{value}T00:00:00Z" if len(value) == len("2026-11-23") else value)
+    except ValueError:
+        raise ValueError("must be a day such as 2026-11-23, or a timestamp such as 2026-11-23T08:00:00Z") from None
+    if until > datetime.now(UTC) + _LEGACY_TIME:
+        raise ValueError(f"must be at most {_LEGACY_TIME.days} days ahead")
+    return until
+
+
+def _class_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("must name one class at least")
+    return tuple(name.removeprefix("\\") for name in value)
+
+
 def _lower_case(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
@@ -69,6 +98,9 @@ PostgresUrl = Annotated[SecretStr, AfterValidator(checked_url)]
 COMMA_SEPARATED = BeforeValidator(_comma_separated)
 Networks = Annotated[tuple[Network, ...], NoDecode, COMMA_SEPARATED]
 Origins = Annotated[tuple[str, ...], NoDecode, COMMA_SEPARATED, AfterValidator(_origins)]
+LegacySecret = Annotated[SecretStr | None, AfterValidator(_legacy_secret)]
+LegacyEnd = Annotated[datetime, BeforeValidator(_end_of_legacy)]
+ClassNames = Annotated[tuple[str, ...], NoDecode, COMMA_SEPARATED, AfterValidator(_class_names)]
 RootPath = Annotated[str, AfterValidator(_root_path)]
 ANY_CASE = BeforeValidator(_lower_case)
 """For choices: `INFO` is `info`."""

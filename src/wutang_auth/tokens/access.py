@@ -1,6 +1,5 @@
 """Tokens: issued for a session, and verified by the one strict gate."""
 
-import re
 import secrets
 import time
 from collections.abc import Callable, Container
@@ -16,6 +15,7 @@ from wutang_auth.errors import TokenExpired, TokenInvalid
 from wutang_auth.fields import parse_session_id, parse_user_id
 from wutang_auth.settings import Settings
 from wutang_auth.tokens import base64url, strict_json
+from wutang_auth.tokens.compact import COMPACT, MAX_TIME, text, within
 from wutang_auth.tokens.key_ring import KeyRing
 
 Kind = Literal["access", "refresh"]
@@ -23,11 +23,9 @@ Kind = Literal["access", "refresh"]
 _TYP: dict[Kind, str] = {"access": "at+jwt", "refresh": "rt+jwt"}  # RFC 9068 section 2.1; the second is ours
 _KIND: dict[str, Kind] = {typ: kind for kind, typ in _TYP.items()}
 
-_COMPACT = re.compile(r"([A-Za-z0-9_-]{2,512})\.([A-Za-z0-9_-]{2,8192})\.([A-Za-z0-9_-]{2,1024})")
 _SIGNATURE_SIZE = {"ES256": 64, "HS256": 32}  # RS256: the key's own
 _BACKDATED_SECONDS = 5
 _MAX_GENERATION = 2**31 - 1
-_MAX_TIME = 2**53
 _CACHED_TOKENS = 4096  # twice: see _Verified
 _CACHED_HEADERS = 64
 
@@ -193,7 +191,7 @@ class Tokens:
         return claims
 
     def _verify(self, ring: _Ring, token: str) -> Claims:
-        shape = _COMPACT.fullmatch(token)
+        shape = COMPACT.fullmatch(token)
         if shape is None:
             raise TokenInvalid
         head, body, tail = shape.groups()
@@ -211,16 +209,16 @@ class Tokens:
         if claims["aud"] != self._audience[kind]:
             raise TokenInvalid("wrong audience")
         if kind == "access":
-            _text(claims["client_id"])
-            _text(claims["scope"])
-        _text(claims["jti"])
+            text(claims["client_id"])
+            text(claims["scope"])
+        text(claims["jti"])
         return Claims(
             kind,
-            parse_user_id(_text(claims["sub"])),
-            parse_session_id(_text(claims["sid"])),
-            _within(claims["gen"], _MAX_GENERATION),
-            max(_within(claims["iat"], _MAX_TIME), _within(claims["nbf"], _MAX_TIME)),
-            _within(claims["exp"], _MAX_TIME),
+            parse_user_id(text(claims["sub"])),
+            parse_session_id(text(claims["sid"])),
+            within(claims["gen"], _MAX_GENERATION),
+            max(within(claims["iat"], MAX_TIME), within(claims["nbf"], MAX_TIME)),
+            within(claims["exp"], MAX_TIME),
         )
 
 
@@ -245,16 +243,3 @@ def _check_header(ring: _Ring, head: str) -> tuple[_VerifyingKey, Kind]:
     if len(ring.headers) < _CACHED_HEADERS:
         ring.headers[head] = key, kind
     return key, kind
-
-
-def _text(value: object) -> str:
-    if type(value) is not str:
-        raise TokenInvalid
-    return value
-
-
-def _within(value: object, most: int) -> int:
-    # type(), not isinstance(): True is an int too
-    if type(value) is not int or not 0 <= value <= most:
-        raise TokenInvalid
-    return value

@@ -1,0 +1,32 @@
+"""The compact form of a signed token (RFC 7515 section 7.1), and the types of what it says."""
+
+import re
+
+from wutang_auth.errors import TokenInvalid
+
+COMPACT = re.compile(r"([A-Za-z0-9_-]{2,512})\.([A-Za-z0-9_-]{2,8192})\.([A-Za-z0-9_-]{2,1024})")
+"""Header, claims and signature, of sizes that anybody needs."""
+MAX_TIME = 2**53
+
+
+def text(value: object) -> str:
+    """A claim that must be a string.
+
+    Raises:
+        TokenInvalid: it is none.
+    """
+    if type(value) is not str:
+        raise TokenInvalid
+    return value
+
+
+def within(value: object, most: int) -> int:
+    """A claim that must be an integer from 0 to `most`.
+
+    Raises:
+        TokenInvalid: it is none, or another.
+    """
+    # type(), not isinstance(): True is an int too
+    if type(value) is not int or not 0 <= value <= most:
+        raise TokenInvalid
+    return value

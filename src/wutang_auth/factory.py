@@ -21,7 +21,7 @@ from wutang_auth.repository import (
 )
 from wutang_auth.response_codes import Language
 from wutang_auth.service import AuthService, UserService
-from wutang_auth.service.maintenance import Intervals, in_background
+from wutang_auth.service.maintenance import Intervals, Prune, in_background
 from wutang_auth.service.throttle import Throttle
 from wutang_auth.service.verify import VerifyService
 from wutang_auth.settings import (
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from wutang_auth.mail.messages import Messages, Transport  # not imported where mail is off
     from wutang_auth.mail.texts import Texts
     from wutang_auth.service.by_mail import MailAdministration, MailServices, Sender
+    from wutang_auth.service.legacy import LegacySessions
 
 _THROTTLE_CONNECTIONS = 4
 _MAIL_RECIPIENT_FREE = 3
@@ -85,7 +86,6 @@ async def open_services(
     )
     passwords = Passwords(workers=settings.hash_workers, queue=settings.hash_queue, initializer=hash_thread_initializer)
     rules = PasswordRules(min_length=settings.password_min_length)
-    tokens = Tokens(settings, ring)
     users = UserRepository(database)
     sessions = SessionRepository(database, grouped_reads=settings.db_grouped_reads)
     mail = sender = None
@@ -95,6 +95,12 @@ async def open_services(
             settings, database, counters, sender, users=users, sessions=sessions, passwords=passwords, rules=rules,
             throttle=throttle,
         )  # fmt: skip
+    prunes: list[Prune] = [sessions.prune, throttle.prune, MailTokenRepository(database).prune]
+    legacy = None
+    if settings.legacy_secret is None:
+        tokens = Tokens(settings, ring)
+    else:
+        tokens, legacy = _open_legacy(settings, ring, database, sessions, prunes)
     auth = AuthService(
         users=users,
         sessions=sessions,
@@ -108,6 +114,7 @@ async def open_services(
         refresh_with_access_token=settings.refresh_with_access_token,
         tells_by_mail=mail is not None,
         refuse_unverified=mail.emails.refuse_unverified if mail and settings.login_needs_verified_email else None,
+        legacy=legacy,
     )
     services = Services(
         auth=auth,
@@ -128,7 +135,7 @@ async def open_services(
         async with in_background(
             keys_file=settings.keys_file,
             use_ring=tokens.use,
-            prunes=(sessions.prune, throttle.prune, MailTokenRepository(database).prune),
+            prunes=prunes,
             auth=auth,
             send_mails=None if sender is None else sender.run,
             intervals=intervals,
@@ -138,6 +145,29 @@ async def open_services(
         passwords.close()
         await counters.close()
         await database.close()
+
+
+def _open_legacy(
+    settings: Settings, ring: KeyRing, database: Database, sessions: SessionRepository, prunes: list[Prune]
+) -> tuple[Tokens, "LegacySessions"]:
+    """What takes over live sessions; imported where it is on only."""
+    from wutang_auth.repository.legacy import LegacyRepository
+    from wutang_auth.service.legacy import LegacySessions
+    from wutang_auth.tokens.legacy import LegacyGate, LegacyKey
+
+    gate = LegacyGate(settings, clock_skew=settings.clock_skew)
+    gate.is_shut()  # which a line in the log says now, if it is
+    tokens = Tokens(settings, ring, legacy_key=LegacyKey(settings))
+    legacy = LegacyRepository(database)
+    prunes.append(legacy.prune)
+    return tokens, LegacySessions(
+        gate=gate,
+        legacy=legacy,
+        sessions=sessions,
+        tokens=tokens,
+        refresh_grace=settings.refresh_grace,
+        sessions_per_user=settings.sessions_per_user,
+    )
 
 
 @asynccontextmanager

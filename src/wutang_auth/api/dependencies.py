@@ -111,6 +111,14 @@ async def authenticate(token: Token, service: AuthServiceDep) -> Caller:
 CurrentCaller = Annotated[Caller, Depends(authenticate)]
 
 
+async def recognize(token: Token, service: AuthServiceDep) -> Caller:
+    """Whoever holds a live access token, or a legacy token, which is good for no other route that asks for a caller."""
+    return await service.recognize(token)
+
+
+RecognizedCaller = Annotated[Caller, Depends(recognize)]
+
+
 class RequiredScope:
     """Lets in whoever has this scope now; what the token says about scopes does not matter."""
 

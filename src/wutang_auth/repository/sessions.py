@@ -7,6 +7,7 @@ from uuid import UUID
 
 from wutang_auth.database import Database, Statement, reader
 from wutang_auth.database.grouped_reads import GroupedReads
+from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.users import USER_COLUMNS, UserRecord
 
 
@@ -86,6 +87,7 @@ class SessionRepository:
 
     def __init__(self, database: Database, *, grouped_reads: bool = False) -> None:
         self._database = database
+        self._cut = LegacyCut()
         grouped = GroupedReads(read_one=self._read_one, read_many=self._read_many, max_wait=database.pool_timeout)
         self._read = grouped.read if grouped_reads else self._read_one
 
@@ -208,14 +210,22 @@ class SessionRepository:
 
     async def end(self, user_id: int, session_id: UUID, *, everywhere: bool = False) -> EndedSession | None:
         """Delete a session, or with it all of its user's; None, and nothing is deleted, if there is no such session."""
-        rows = await self._database.fetch(self.END, user_id=user_id, session_id=session_id, everywhere=everywhere)
+        parameters = {"user_id": user_id, "session_id": session_id, "everywhere": everywhere}
+        if everywhere:
+            async with self._database.transaction() as transaction:
+                await self._cut.set(transaction, user_id, session_id=session_id)
+                rows = await transaction.fetch(self.END, **parameters)
+        else:
+            rows = await self._database.fetch(self.END, **parameters)
         return next((_ended_session(row) for row in rows if row["id"] == session_id), None)
 
     END_ALL = Statement("DELETE FROM sessions WHERE user_id = $user_id RETURNING id")
 
     async def end_all(self, user_id: int) -> int:
         """Delete every session of a user and count them."""
-        return len(await self._database.fetch(self.END_ALL, user_id=user_id))
+        async with self._database.transaction() as transaction:
+            await self._cut.set(transaction, user_id)
+            return len(await transaction.fetch(self.END_ALL, user_id=user_id))
 
     LIST = Statement("""
         SELECT id, created_at, rotated_at, expires_at, ip, user_agent

@@ -12,6 +12,7 @@ from wutang_auth.database import Database, Statement, Transaction, reader
 from wutang_auth.errors import EmailTaken, NotFound, ScopeNotHeld
 from wutang_auth.fields import canonical_email
 from wutang_auth.repository.emails import EmailRepository
+from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.mails import MailRepository
 from wutang_auth.response_codes import Language
 
@@ -99,6 +100,7 @@ class UserRepository:
         self._database = database
         self._emails = EmailRepository(database)
         self._mails = MailRepository(database)
+        self._cut = LegacyCut()
 
     FIND_CREDENTIALS = Statement(f"{_CREDENTIALS} WHERE id = $user_id AND canonical_email = $canonical_email")
 
@@ -242,6 +244,7 @@ class UserRepository:
             )
             if row is not None:
                 await transaction.fetch(self.KILL_RESETS, user_id=user_id)
+                await self._cut.set(transaction, user_id, password_changed=True)
                 await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=keep_session)
                 await self._tell(transaction, user_id, row["email"], notify_in)
         return row is not None
@@ -364,7 +367,9 @@ class UserRepository:
                         await self._emails.release(transaction, before["canonical_email"], user_id)
                 if change.password_hash is not None:
                     await transaction.fetch(self.KILL_RESETS, user_id=user_id)
-                if change.password_hash is not None or change.disabled:
+                has_new_password = change.password_hash is not None
+                if has_new_password or change.disabled:
+                    await self._cut.set(transaction, user_id, password_changed=has_new_password)
                     await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=None)
                 if change.password_hash is not None:
                     await self._tell(transaction, user_id, row["email"], notify_in)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 from wutang_auth import audit
@@ -36,6 +37,9 @@ from wutang_auth.response_codes import Language
 from wutang_auth.service.refresh_rule import outcome, parent_in_grace
 from wutang_auth.service.throttle import Attempt, Throttle
 from wutang_auth.tokens.access import Kind, TokenPair, Tokens
+
+if TYPE_CHECKING:
+    from wutang_auth.service.legacy import LegacySessions
 
 # A login that is refused unseen costs little, but thousands a second take the event loop from those who are logged in;
 # with this pause a connection that asks again at once has twenty a second. It varies, so that they come back apart.
@@ -72,6 +76,7 @@ class AuthService:
         refresh_with_access_token: bool,
         tells_by_mail: bool = False,
         refuse_unverified: RefuseUnverified | None = None,
+        legacy: "LegacySessions | None" = None,
     ) -> None:
         """`tells_by_mail`: users hear by mail of what happens to their passwords.
 
@@ -88,6 +93,7 @@ class AuthService:
         self._sessions_per_user = sessions_per_user
         self._tells_by_mail = tells_by_mail
         self._refuse_unverified = refuse_unverified
+        self._legacy = legacy
         self._refreshable: tuple[Kind, ...] = ("refresh", "access") if refresh_with_access_token else ("refresh",)
 
     async def login(self, email: str, password: str, language: Language = "zh") -> TokenPair:
@@ -151,7 +157,11 @@ class AuthService:
             TokenInvalid: not a token that may be refreshed.
             SessionEnded: logged out, or used before: then the whole session ends.
         """
+        if self._legacy is not None and self._legacy.takes(token):
+            return await self._legacy.adopt(token)
         claims = self._tokens.verify(token, self._refreshable, expired_ok=("access",))
+        if claims.legacy_digest is not None:
+            await self._ensure_not_revoked_there(claims.legacy_digest)
         user_id, session_id, given = claims.user_id, claims.session_id, claims.generation
         rotation = await self._sessions.rotate(user_id, session_id, given)
         match outcome(given, rotation, grace=self._refresh_grace), rotation:
@@ -184,6 +194,9 @@ class AuthService:
             TokenInvalid: not a token of ours.
             SessionEnded: there is no such session any more.
         """
+        if self._legacy is not None and self._legacy.takes(token):
+            await self._legacy.end(token, everywhere=everywhere)
+            return
         claims = self._tokens.verify(token, ("access", "refresh"), expired_ok=("access", "refresh"))
         ended = await self._sessions.end(claims.user_id, claims.session_id, everywhere=everywhere)
         if ended is None:
@@ -206,6 +219,8 @@ class AuthService:
             SessionEnded: logged out, refreshed since, or its user was disabled or deleted.
         """
         claims = self._tokens.verify(token)
+        if claims.legacy_digest is not None:
+            await self._ensure_not_revoked_there(claims.legacy_digest)
         found = await self._sessions.read(claims.user_id, claims.session_id)
         if found is None:
             raise SessionEnded
@@ -220,6 +235,18 @@ class AuthService:
         elif not parent_in_grace(claims.generation, session, grace=self._refresh_grace):
             raise SessionEnded("replaced")
         return Caller(user, claims.session_id)
+
+    async def recognize(self, token: str) -> Caller:
+        """Let in the bearer of an access token, or of a legacy token, which is good for this and no other question.
+
+        Raises:
+            TokenExpired: the token or its session is past its lifetime.
+            TokenInvalid: not an access token of ours, nor a token of the earlier application.
+            SessionEnded: logged out, used up or refreshed since, or its user was disabled, deleted or not taken over.
+        """
+        if self._legacy is not None and self._legacy.takes(token):
+            return await self._legacy.recognize(token)
+        return await self.authenticate(token)
 
     async def list_sessions(self, caller: Caller) -> list[SessionRecord]:
         """The caller's live sessions, newest first."""
@@ -282,6 +309,11 @@ class AuthService:
         await self._passwords.choose_library()
         for stored_hash in await self._users.sample_hashes():
             await self._passwords.verify("calibration", stored_hash)
+
+    async def _ensure_not_revoked_there(self, digest: bytes) -> None:
+        """Refuse a token that the earlier application accepts too and that was revoked there."""
+        if self._legacy is not None:
+            await self._legacy.ensure_not_revoked(digest)
 
     async def _admit(self, email: str) -> Attempt:
         try:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from jose import jwk
@@ -15,8 +15,11 @@ from wutang_auth.errors import TokenExpired, TokenInvalid
 from wutang_auth.fields import parse_session_id, parse_user_id
 from wutang_auth.settings import Settings
 from wutang_auth.tokens import base64url, strict_json
-from wutang_auth.tokens.compact import COMPACT, MAX_TIME, text, within
+from wutang_auth.tokens.compact import COMPACT, MAX_TIME, jti_digest, text, within
 from wutang_auth.tokens.key_ring import KeyRing
+
+if TYPE_CHECKING:
+    from wutang_auth.tokens.legacy import LegacyKey
 
 Kind = Literal["access", "refresh"]
 
@@ -28,6 +31,7 @@ _BACKDATED_SECONDS = 5
 _MAX_GENERATION = 2**31 - 1
 _CACHED_TOKENS = 4096  # twice: see _Verified
 _CACHED_HEADERS = 64
+_LEGACY_KID = "legacy"  # reserved: no key of a ring can have it, since those have thumbprints
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Claims:
     """The later of `iat` and `nbf`, in seconds since the epoch."""
     expires_at: int
     """In seconds since the epoch."""
+    legacy_digest: bytes | None = None
+    """Of a token that the earlier application takes too: by what it is known where it was revoked there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +105,31 @@ class _Verified:
         self._older.pop(digest, None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    alg: str
+    kid: str
+    sign: Callable[[bytes], bytes]
+
+
 class _Ring:
     """A key ring made ready. A changed ring is a new object, so that nothing cached outlives its key."""
 
-    def __init__(self, ring: KeyRing) -> None:
+    def __init__(self, ring: KeyRing, legacy_key: "LegacyKey | None", *, mints_legacy: bool) -> None:
         self.keys: dict[str, _VerifyingKey] = {}
         for key in ring.keys:
             private = jwk.construct(key.private_jwk(), key.alg)
             public = private if key.alg == "HS256" else private.public_key()
             self.keys[key.kid] = _VerifyingKey(key.kid, key.alg, public)
             if key is ring.active:
-                self.sign: Callable[[bytes], bytes] = private.sign
-        active = ring.active
+                self.signers = dict.fromkeys(_TYP, _Signer(key.alg, key.kid, private.sign))
+        if legacy_key is not None:
+            self.keys[_LEGACY_KID] = _VerifyingKey(_LEGACY_KID, "HS256", legacy_key)
+            if mints_legacy:
+                self.signers["access"] = _Signer("HS256", _LEGACY_KID, legacy_key.sign)
         self.heads = {
-            kind: base64url.encode(to_json({"alg": active.alg, "typ": typ, "kid": active.kid}))
-            for kind, typ in _TYP.items()
+            kind: base64url.encode(to_json({"alg": signer.alg, "typ": _TYP[kind], "kid": signer.kid}))
+            for kind, signer in self.signers.items()
         }
         self.headers: dict[str, tuple[_VerifyingKey, Kind]] = {}
         """Headers that passed, by their text."""
@@ -123,19 +139,28 @@ class _Ring:
 class Tokens:
     """Issues token pairs and verifies what comes back."""
 
-    def __init__(self, settings: Settings, ring: KeyRing, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ring: KeyRing,
+        *,
+        clock: Callable[[], float] = time.time,
+        legacy_key: "LegacyKey | None" = None,
+    ) -> None:
         self._issuer = settings.issuer
         self._audience = {"access": settings.audience, "refresh": settings.issuer}
         self._client_id = settings.client_id
         self._access_ttl = settings.access_ttl
         self._clock_skew = settings.clock_skew
         self._clock = clock
+        self._legacy_key = legacy_key
+        self._mints_legacy = settings.legacy_mint
         self.use(ring)
 
     def use(self, ring: KeyRing) -> None:
         """Sign and verify with this ring from now on."""
         self.ring = ring
-        self._ring = _Ring(ring)
+        self._ring = _Ring(ring, self._legacy_key, mints_legacy=self._mints_legacy)
 
     def issue(
         self, *, user_id: int, session_id: UUID, generation: int, scopes: list[str], session_lifetime: float
@@ -153,6 +178,8 @@ class Tokens:
             **common, **times, "aud": self._audience["access"], "client_id": self._client_id,
             "exp": now + access_ttl, "jti": jti[:32], "scope": " ".join(scopes),
         }  # fmt: skip
+        if self._mints_legacy and self._legacy_key is not None:
+            access = self._legacy_key.accepted_there(access)
         refresh = {
             **common, **times, "aud": self._audience["refresh"],
             "exp": now + refresh_ttl, "jti": jti[32:],
@@ -206,12 +233,14 @@ class Tokens:
             raise TokenInvalid
         if claims["iss"] != self._issuer:
             raise TokenInvalid("wrong issuer")
-        if claims["aud"] != self._audience[kind]:
+        is_legacy = key.kid == _LEGACY_KID
+        # SECURITY: the earlier application's secret is good for access tokens of this one form
+        if ("aud" in claims or kind != "access") if is_legacy else claims["aud"] != self._audience[kind]:
             raise TokenInvalid("wrong audience")
         if kind == "access":
             text(claims["client_id"])
             text(claims["scope"])
-        text(claims["jti"])
+        jti = text(claims["jti"])
         return Claims(
             kind,
             parse_user_id(text(claims["sub"])),
@@ -219,12 +248,13 @@ class Tokens:
             within(claims["gen"], _MAX_GENERATION),
             max(within(claims["iat"], MAX_TIME), within(claims["nbf"], MAX_TIME)),
             within(claims["exp"], MAX_TIME),
+            jti_digest(jti) if is_legacy else None,
         )
 
 
 def _sign(ring: _Ring, kind: Kind, claims: dict[str, Any]) -> str:
     signed = f"{ring.heads[kind]}.{base64url.encode(to_json(claims))}"
-    return f"{signed}.{base64url.encode(ring.sign(signed.encode()))}"
+    return f"{signed}.{base64url.encode(ring.signers[kind].sign(signed.encode()))}"
 
 
 def _check_header(ring: _Ring, head: str) -> tuple[_VerifyingKey, Kind]:

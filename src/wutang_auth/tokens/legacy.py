@@ -2,6 +2,8 @@
 
 import hmac
 import logging
+import secrets
+import string
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from wutang_auth.errors import TokenExpired, TokenInvalid
 from wutang_auth.fields import MAX_USER_ID, format_timestamp, parse_user_id
 from wutang_auth.settings import LegacySettings
 from wutang_auth.tokens import base64url, strict_json
-from wutang_auth.tokens.compact import COMPACT, text, within
+from wutang_auth.tokens.compact import COMPACT, jti_digest, text, within
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +27,7 @@ _SESSION_IDS = UUID("37f9afa6-83f0-4332-9645-7823b696b12a")
 """Never another one: the namespace of the ids of adopted sessions (RFC 9562 section 5.5)."""
 _MAX_HEADER_LENGTH = 512
 _MAX_JTI_LENGTH = 255
+_ALPHANUMERIC = string.ascii_letters + string.digits
 _LATEST = 253_402_300_799  # the last second of year 9999, in which Python's and our timestamps end
 
 
@@ -51,13 +54,12 @@ class LegacyClaims:
 class LegacyKey:
     """The application's secret, which signs and verifies by HMAC with SHA-256 (RFC 7518 section 3.2)."""
 
-    __slots__ = ("_secret", "prv")
+    __slots__ = ("_prv", "_secret")
 
     def __init__(self, settings: LegacySettings) -> None:
         # SECURITY: its raw bytes, as the application takes it; nothing is decoded, nothing trimmed
         self._secret = b"" if settings.legacy_secret is None else settings.legacy_secret.get_secret_value().encode()
-        self.prv = _prv(settings.legacy_models[0])
-        """What the application expects of tokens of its first user model."""
+        self._prv = _prv(settings.legacy_models[0])
 
     def sign(self, message: bytes) -> bytes:
         """The signature of a message, 32 bytes."""
@@ -66,6 +68,15 @@ class LegacyKey:
     def verify(self, message: bytes, signature: bytes) -> bool:
         """Whether the message has this signature."""
         return hmac.compare_digest(self.sign(message), signature)
+
+    def accepted_there(self, claims: dict[str, Any]) -> dict[str, Any]:
+        """The claims of an access token of ours, as the application takes them too.
+
+        For its first user model; with a `jti` of 16 letters and digits, as it makes them, by which a blacklist that is
+        read back here knows it; without `aud`, which it does not know.
+        """
+        own = {name: value for name, value in claims.items() if name != "aud"}
+        return own | {"jti": "".join(secrets.choice(_ALPHANUMERIC) for _ in range(16)), "prv": self._prv}
 
 
 class LegacyGate:
@@ -160,17 +171,12 @@ class LegacyGate:
             raise TokenInvalid
         return LegacyClaims(
             _user_id(claims["sub"]),
-            digest(jti),
+            jti_digest(jti),
             uuid5(_SESSION_IDS, jti),
             datetime.fromtimestamp(issued_at, UTC),
             datetime.fromtimestamp(within(claims["exp"], _LATEST), UTC),
             datetime.fromtimestamp(min(issued_at + self._refresh_ttl, _LATEST), UTC),
         )
-
-
-def digest(jti: str) -> bytes:
-    """The SHA-1 of a `jti`, by which the application's file cache has it too."""
-    return sha1(jti.encode(), usedforsecurity=False).digest()
 
 
 @lru_cache(maxsize=64)

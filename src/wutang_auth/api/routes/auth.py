@@ -10,6 +10,7 @@ from wutang_auth.api.bodies import parsed_body
 from wutang_auth.api.dependencies import (
     AuthServiceDep,
     CurrentCaller,
+    RecognizedCaller,
     SessionId,
     UserServiceDep,
     watch_for_disconnect,
@@ -111,7 +112,7 @@ async def logout(
     response_model=UserEnvelope,
     response_description="Whose token it is.",
 )
-async def me(request: Request, caller: CurrentCaller) -> Response:
+async def me(request: Request, caller: RecognizedCaller) -> Response:
     """Get the authenticated User.
 
     获取通过身份验证的用户

@@ -1,0 +1,30 @@
+"""Up to when the legacy tokens of a user are refused, in `takeover_users`; whether or not this process takes any."""
+
+from uuid import UUID
+
+from wutang_auth.database import Statement, Transaction
+
+
+class LegacyCut:
+    """What ends all sessions of a user also ends the tokens of the earlier application that are none yet."""
+
+    # before the sessions are ended: an adoption holds this row, and what it adds is seen by the next statement
+    SET = Statement("""
+        UPDATE takeover_users
+        SET refused_until = now(), password_changed = password_changed OR $password_changed
+        WHERE user_id = $user_id AND (
+            $session_id::uuid IS NULL OR EXISTS (SELECT FROM sessions WHERE user_id = $user_id AND id = $session_id)
+        )
+        RETURNING user_id
+    """)
+
+    async def set(
+        self,
+        transaction: Transaction,
+        user_id: int,
+        *,
+        session_id: UUID | None = None,
+        password_changed: bool = False,
+    ) -> None:
+        """Refuse what was issued until now; with a session, only if that is there."""
+        await transaction.fetch(self.SET, user_id=user_id, session_id=session_id, password_changed=password_changed)

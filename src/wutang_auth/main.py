@@ -73,6 +73,7 @@ def _routed(settings: Settings) -> FastAPI:
     app.root_path = settings.root_path  # FastAPI deprecates it as an argument
     app.state.settings = settings
     app.state.is_draining = False
+    app.state.is_laravel_style = settings.response_style == "laravel"
     app.needs_fastapi_call = bool(settings.root_path) or app._native_telemetry.enabled()  # noqa: SLF001 -- FastAPI has no question for it
     app.outer_middleware = [
         Middleware(

@@ -153,8 +153,33 @@ _OK_HEAD: dict[Language, bytes] = {
 def ok(
     request: Request, data: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None, status: int = 200
 ) -> Response:
-    """The envelope of success."""
+    """The envelope of success; or, with RESPONSE_STYLE=laravel, what stands there instead."""
+    if request.app.state["is_laravel_style"]:
+        body = _laravel_success(route_path(request.scope), data)
+        if body is not None:
+            return _Json(to_json(body), status)
     return _Json(_OK_HEAD[language(request)] + to_json(data) + b"}", status)
+
+
+_LARAVEL_TOKEN = ("access_token", "token_type", "expires_in")
+_LARAVEL_USER = ("id", "name", "email", "email_verified_at", "created_at", "updated_at")
+_LARAVEL_REFUSALS = {
+    "/api/auth/login": b'{"error":"Unauthorized"}',
+    **dict.fromkeys(("/api/auth/refresh", "/api/auth/logout", "/api/auth/me"), b'{"message":"Unauthenticated."}'),
+}
+"""The 401s of the quick start of jwt-auth (https://jwt-auth.readthedocs.io/en/develop/quick-start/)."""
+
+
+def _laravel_success(path: str, data: Any) -> dict[str, Any] | None:
+    """The body of the quick start of jwt-auth; None for routes that it has not."""
+    match path:
+        case "/api/auth/login" | "/api/auth/refresh":
+            return {name: data[name] for name in _LARAVEL_TOKEN}
+        case "/api/auth/me":
+            return {name: data[name] for name in _LARAVEL_USER}
+        case "/api/auth/logout":
+            return {"message": "Successfully logged out"}
+    return None
 
 
 class _Json(Response):
@@ -184,6 +209,10 @@ async def _handle(request: Request, error: Exception) -> Response:
         if isinstance(error, Unauthenticated):
             is_routine = route_path(request.scope) not in _TOKEN_PATHS
             audit.record("access_refused", reason=error.reason, is_routine=is_routine)
+        if error.status == 401 and request.app.state["is_laravel_style"]:
+            body = _LARAVEL_REFUSALS.get(route_path(request.scope))
+            if body is not None:
+                return Response(body, error.status, _refusal_headers(error), "application/json")
         return refusal(request, error)
     if isinstance(error, RequestValidationError):
         return refusal(request, InvalidParameters(field_errors(error.errors())))
@@ -197,24 +226,9 @@ async def _handle(request: Request, error: Exception) -> Response:
 
 def refusal(request: Request, error: AuthError) -> Response:
     """The envelope of an error."""
-    headers: dict[str, str] = {}
-    if error.status == 401:
-        # RFC 6750 section 3.1: no error code where no token was sent
-        sent = isinstance(error, Unauthenticated) and not isinstance(error, TokenMissing)
-        headers["WWW-Authenticate"] = f'{REALM}, error="invalid_token"' if sent else REALM
-    if isinstance(error, InsufficientScope):
-        headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_scope", scope="{error.scope}"'
     data = None
     if isinstance(error, NotFresh):
-        # RFC 9470 section 3, but with 403: a 401 means to the clients of this API that they are logged out
-        headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_user_authentication", max_age="{error.max_age}"'
         data = {"reauthenticate": {"max_age": error.max_age, "methods": ["password"]}}
-    if isinstance(error, UnsupportedMediaType):
-        headers["Accept"] = error.accepted  # RFC 9110 section 15.5.16
-    if isinstance(error, UnsupportedContentCoding):
-        headers["Accept-Encoding"] = "identity"
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
     content = _content(
         request,
         error.code,
@@ -222,7 +236,27 @@ def refusal(request: Request, error: AuthError) -> Response:
         errors=error.errors if isinstance(error, InvalidParameters) else (),
         is_by_guard=isinstance(error, Unauthenticated),
     )
-    return Response(content, error.status, headers, "application/json")
+    return Response(content, error.status, _refusal_headers(error), "application/json")
+
+
+def _refusal_headers(error: AuthError) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if error.status == 401:
+        # RFC 6750 section 3.1: no error code where no token was sent
+        sent = isinstance(error, Unauthenticated) and not isinstance(error, TokenMissing)
+        headers["WWW-Authenticate"] = f'{REALM}, error="invalid_token"' if sent else REALM
+    if isinstance(error, InsufficientScope):
+        headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_scope", scope="{error.scope}"'
+    if isinstance(error, NotFresh):
+        # RFC 9470 section 3, but with 403: a 401 means to the clients of this API that they are logged out
+        headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_user_authentication", max_age="{error.max_age}"'
+    if isinstance(error, UnsupportedMediaType):
+        headers["Accept"] = error.accepted  # RFC 9110 section 15.5.16
+    if isinstance(error, UnsupportedContentCoding):
+        headers["Accept-Encoding"] = "identity"
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return headers
 
 
 _CODE_BY_STATUS = {

@@ -9,6 +9,7 @@ from wutang_auth.database import Database, Statement, Transaction, reader
 from wutang_auth.errors import DeadLink, EmailTaken
 from wutang_auth.fields import NO_PASSWORD, Purpose, canonical_email
 from wutang_auth.repository.emails import EmailRepository
+from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.mails import MailRecord, MailRepository
 from wutang_auth.repository.users import USER_COLUMNS, UserRecord
 from wutang_auth.response_codes import Language
@@ -67,6 +68,7 @@ class MailTokenRepository:
         self._database = database
         self._emails = EmailRepository(database)
         self._mails = MailRepository(database)
+        self._cut = LegacyCut()
 
     # -- making them
 
@@ -247,6 +249,7 @@ class MailTokenRepository:
             await self._use(transaction, token)
             await transaction.fetch(self.RESET, user_id=user.id, password_hash=password_hash)
             await transaction.fetch(self.WITHDRAW, user_id=user.id, since=None)
+            await self._cut.set(transaction, user.id, password_changed=True)
             await transaction.fetch(self.END_SESSIONS, user_id=user.id)
             await self._mails.write("password_reset", user.email, language, user_id=user.id, transaction=transaction)
 
@@ -324,6 +327,7 @@ class MailTokenRepository:
                     raise DeadLink
                 await self._give_email(transaction, user, token, password_hash=NO_PASSWORD)
                 await transaction.fetch(self.WITHDRAW, user_id=user.id, since=token.created_at)
+                await self._cut.set(transaction, user.id, password_changed=True)
                 await transaction.fetch(self.END_SESSIONS, user_id=user.id)
                 await self._mails.write("reset", token.email, language, user_id=user.id, transaction=transaction)
         except asyncpg.UniqueViolationError as error:

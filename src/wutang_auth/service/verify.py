@@ -24,7 +24,7 @@ class VerifyService:
         self._auth = auth
 
     async def verify(self, token: str, needed: Sequence[str]) -> Identity:
-        """Let in the bearer of an access token who has all scopes that are needed.
+        """Let in the bearer of an access token, or of a legacy token, who has all scopes that are needed.
 
         Raises:
             TokenExpired: the token or its session is past its lifetime.
@@ -32,7 +32,7 @@ class VerifyService:
             SessionEnded: logged out, refreshed since, or its user was disabled or deleted.
             InsufficientScope: a scope is missing.
         """
-        caller = await self._auth.authenticate(token)
+        caller = await self._auth.recognize(token)
         identity = Identity(caller.user.id, caller.session_id, caller.user.scopes)
         if not set(needed) <= set(identity.scopes):
             raise InsufficientScope(" ".join(needed))

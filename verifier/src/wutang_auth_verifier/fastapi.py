@@ -13,10 +13,7 @@ _documented = HTTPBearer(bearerFormat="JWT", auto_error=False)  # for the OpenAP
 
 
 def require_user(verifier: Verifier, *, scopes: Iterable[str] = ()) -> Callable[..., Awaitable[Identity]]:
-    """Let in whoever holds a good access token with all of these scopes.
-
-    Others get 401 or 403 as RFC 6750 section 3 says, and everybody 503 where what is known of logouts is too old.
-    """
+    """Let in whoever holds a good access token with all these scopes; else 401, 403 (RFC 6750 section 3) or 503."""
     needed = [scopes] if isinstance(scopes, str) else list(scopes)
 
     async def user(request: Request, _: Annotated[object, Depends(_documented)]) -> Identity:

@@ -33,8 +33,7 @@ class Reader:
         self._jwk_set, self.gate = b"", Gate({"keys": []}, issuer, audience)
         self._cursor = self._etag = ""
         self._expires_at, self._reload_at = 0, 0.0
-        self._sessions: dict[str, float] = {}
-        self._users: dict[int, int] = {}
+        self._sessions, self._users = dict[str, float](), dict[int, int]()
 
     def read(self, max_staleness: float) -> View:
         """The view as it is now, to be used for so many seconds at most; any exception where none can be had."""

@@ -1,5 +1,7 @@
 /** Elements of the page, made without HTML in strings: nothing that a server or a person wrote is ever parsed. */
 
+import { language } from "./texts.js";
+
 export function element(tag, properties = {}, ...children) {
     const made = document.createElement(tag);
     for (const [name, value] of Object.entries(properties)) {
@@ -18,7 +20,7 @@ export function field(label, properties) {
     const problem = element("span", { id: `${id}-problem`, class: "bad" });
     const input = element("input", { id, required: true, "aria-describedby": problem.id, ...properties });
     const describe = (text) => {
-        problem.textContent = text;
+        problem.textContent = text && `${label}${language() === "en" ? " " : ""}${text}`; // a sentence with the label
         if (text) input.setAttribute("aria-invalid", "true");
         else input.removeAttribute("aria-invalid");
     };

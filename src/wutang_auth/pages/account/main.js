@@ -12,6 +12,7 @@ const choice = document.getElementById("language");
 let link = null;
 let passed = {}; // from one page to the next: {email, notice}
 let turn = 0;
+let isRestoring = false;
 
 async function show() {
     const mine = ++turn;
@@ -31,7 +32,9 @@ async function view() {
     if (location.hash === "#forgot") return forgotView();
     if (location.hash === "#register" && !isLoggedIn()) return registerView();
     const { email, notice } = passed;
-    return (await restore()) ? accountView(notice ?? "") : loginView({ email, notice });
+    isRestoring = true;
+    const isKnown = await restore().finally(() => (isRestoring = false));
+    return isKnown ? accountView(notice ?? "") : loginView({ email, notice });
 }
 
 function finish(outcome) {
@@ -50,11 +53,9 @@ window.addEventListener("hashchange", () => {
     show();
 });
 watch((loggedIn) => {
-    if (link !== null) return;
-    if (loggedIn) {
-        passed = {};
-        if (location.hash) history.replaceState(null, "", location.pathname + location.search);
-    }
+    if (link !== null || isRestoring) return;
+    passed = {};
+    if (loggedIn && location.hash) history.replaceState(null, "", location.pathname + location.search);
     show();
 });
 show();

@@ -21,6 +21,7 @@ step() { # NAME SECONDS COMMAND…
 missing=()
 command -v "${CHROMIUM:-chromium}" >/dev/null || missing+=(chromium)
 command -v php >/dev/null || missing+=(php-cli)
+command -v go >/dev/null || missing+=(golang-go)
 command -v curl >/dev/null || missing+=(curl)
 # the screenshots are half Chinese
 [ -n "$(find /usr/share/fonts "$HOME/.local/share/fonts" -iname '*cjk*' -o -iname 'wqy*' 2>/dev/null)" ] || missing+=(fonts-wqy-microhei)
@@ -104,6 +105,8 @@ step "the TypeScript client" 60 node "$generated/built/typescript/use-client.js"
 step "openapi-generator, typescript-axios" 120 bash -c "generate typescript-axios typescript-axios importFileExtension=.js"
 step "tsc" 300 tsc --project clients/typescript-axios
 step "the axios client" 60 node "$generated/built/typescript-axios/use-client.js" "$base_url" "$email" "$password"
+step "the programs of docs/verify-elsewhere.md" 120 clients/.venv/bin/python clients/python/verify_elsewhere.py \
+    "$base_url" "$email" "$password" javascript go php
 step "jose" 60 node "$generated/built/typescript/verify-tokens.js" "$base_url" "$email" "$password"
 
 # -- The code samples and the pages -----------------------------------------------------------------------------------

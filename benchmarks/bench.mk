@@ -36,12 +36,14 @@ benchmarks/.venv/locked benchmarks/.venv-service/locked:
 	touch $@
 
 benchmarks/.venv/installed: benchmarks/.venv/locked benchmarks/.venv-service/locked pyproject.toml alembic.ini \
-		$(shell find src alembic -name '*.py')
-	@set -e; wheel=benchmarks/.venv-service/wheel; rm -rf $$wheel; \
+		$(shell find src alembic verifier/src -name '*.py')
+	@set -e; wheel=benchmarks/.venv-service/wheel; rm -rf $$wheel $$wheel-verifier; \
 	benchmarks/.venv/bin/python -m hatchling build --target wheel --directory "$$PWD/$$wheel" >/dev/null 2>&1; \
 	for environment in benchmarks/.venv benchmarks/.venv-service; do \
 		$$environment/bin/pip $(BENCH_INSTALL) --no-index --force-reinstall $$wheel/*.whl; \
 	done; \
+	(cd verifier && ../benchmarks/.venv/bin/python -m hatchling build --target wheel --directory "$(CURDIR)/$$wheel-verifier" >/dev/null 2>&1); \
+	benchmarks/.venv/bin/pip $(BENCH_INSTALL) --no-index --force-reinstall $$wheel-verifier/*.whl; \
 	touch $@
 
 # The service as it was, to see what became faster: made from the history, where there is one.

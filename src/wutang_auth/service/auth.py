@@ -236,7 +236,7 @@ class AuthService:
             raise SessionEnded("replaced")
         return Caller(user, claims.session_id)
 
-    async def recognize(self, token: str) -> Caller:
+    def recognize(self, token: str) -> Awaitable[Caller]:
         """Let in the bearer of an access token, or of a legacy token, which is good for this and no other question.
 
         Raises:
@@ -245,8 +245,8 @@ class AuthService:
             SessionEnded: logged out, used up or refreshed since, or its user was disabled, deleted or not taken over.
         """
         if self._legacy is not None and self._legacy.takes(token):
-            return await self._legacy.recognize(token)
-        return await self.authenticate(token)
+            return self._legacy.recognize(token)
+        return self.authenticate(token)
 
     async def list_sessions(self, caller: Caller) -> list[SessionRecord]:
         """The caller's live sessions, newest first."""

@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import logging
+import sys
+from asyncio.subprocess import PIPE
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,9 +23,14 @@ from support.legacy import (
     start_legacy,
 )
 from support.services import Instance, Start
-from support.tokens import bearer, claims_of
+from support.tokens import bearer, claims_of, header_of
 from support.users import NEW_PASSWORD, PASSWORD, Login, add_user, log_in, token_pair
 from wutang_auth.service.maintenance import Intervals
+
+REVOKED_THERE = """
+    INSERT INTO legacy_tokens (digest, reason, expires_at)
+    VALUES ($1, 'imported', now() + interval '1 day')
+"""
 
 
 @pytest.fixture
@@ -345,11 +352,7 @@ async def waiting_for_a_lock(service: Instance) -> None:
 
 async def test_what_was_revoked_there_is_refused_here(service: Instance) -> None:
     token = legacy_token(await add_taken_over(service))
-    imported = """
-        INSERT INTO legacy_tokens (digest, reason, expires_at)
-        VALUES ($1, 'imported', now() + interval '1 day')
-    """
-    await query(service.settings, imported, digest_of(token))
+    await query(service.settings, REVOKED_THERE, digest_of(token))
     for ask in (get_me, put_refresh, delete_logout):
         assert_refused(await ask(service, token), 401, 40001)
 
@@ -436,3 +439,61 @@ async def test_without_the_secret_there_is_no_such_gate(start: Start) -> None:
     token = legacy_token(await add_taken_over(service))
     for ask in (get_me, put_refresh, delete_logout):
         assert_refused(await ask(service, token), 401, 40001)
+
+
+async def test_off_imports_nothing(environment: dict[str, str]) -> None:
+    program = """if True:
+        import asyncio, sys
+        from wutang_auth.main import create_app
+        async def serve():
+            app = create_app()
+            async with app.router.lifespan_context(app):
+                print(*sorted(name for name in sys.modules if name.startswith("wutang_auth.") and "legacy" in name))
+        asyncio.run(serve())
+    """
+    asked = await asyncio.create_subprocess_exec(sys.executable, "-c", program, env=environment, stdout=PIPE)
+    told, _ = await asked.communicate()
+    assert told.split() == [b"wutang_auth.repository.legacy_cut"]
+
+
+# -- the way back -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_minted_token_counts_here_like_any_other(start: Start) -> None:
+    service = await start_legacy(start, legacy_mint=True)
+    login = await adopted(service, legacy_token(await add_taken_over(service, scopes=["users:read"])))
+    assert header_of(login.access_token)["kid"] == "legacy"
+    assert success(await service.client.get("/api/users", headers=login.headers))["items"]
+    following = token_pair(await put_refresh(service, login.access_token))
+    assert following.generation == 1
+    success(await delete_logout(service, following.access_token))
+    assert_refused(await get_me(service, following.access_token), 401, 40001)
+
+
+async def test_a_minted_token_that_was_revoked_there_is_refused_here(start: Start) -> None:
+    service = await start_legacy(start, legacy_mint=True)
+    login = await adopted(service, legacy_token(await add_taken_over(service)))
+    await query(service.settings, REVOKED_THERE, digest_of(login.access_token))
+    assert_refused(await get_me(service, login.access_token), 401, 40001)
+    assert_refused(await service.client.get("/api/auth/verify", headers=login.headers), 401, 40001)
+    assert_refused(await put_refresh(service, login.access_token), 401, 40001)
+
+
+async def test_what_the_application_makes_of_a_minted_token_is_a_legacy_token(start: Start) -> None:
+    """It keeps all claims but `exp`, `nbf`, `jti` and `iss`, and does not know of `kid`."""
+    service = await start_legacy(start, legacy_mint=True)
+    user_id = await add_taken_over(service)
+    minted = await adopted(service, legacy_token(user_id))
+    there = legacy_token(
+        user_id, **(claims_of(minted.access_token) | {"jti": "oEQHJUYOJ6BXv2ti", "iss": "https://a.b/c"})
+    )
+    success(await get_me(service, there))
+    following = await adopted(service, there)
+    assert following.session_id != minted.session_id
+
+
+async def test_no_key_set_shows_the_secret(start: Start) -> None:
+    service = await start_legacy(start, legacy_mint=True)
+    keys = (await service.client.get("/.well-known/jwks.json")).json()["keys"]
+    assert {key["kty"] for key in keys} == {"EC"}
+    assert "legacy" not in {key["kid"] for key in keys}

@@ -89,9 +89,34 @@ class Session(SQLModel, table=True):
         sa_column=Column(DateTime(timezone=True), nullable=True, server_default=NOW)
     )
     """When its user last proved who it is; None: nobody knows, as of sessions older than this column."""
+    access_expires_at: datetime = Field(
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now() + interval '1 day'"))
+    )
+    """When the last of its access tokens has expired, whatever their lifetime was; at most a day after it was made."""
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     ip: str | None = Field(sa_column=Column(Text, nullable=True))
     user_agent: str | None = Field(sa_column=Column(Text, nullable=True))
+
+
+class Revocation(SQLModel, table=True):
+    """A session that ended while access tokens of it may still live, or a user who has lost a scope.
+
+    It outlives its session and user. The key begins with the user, as distributed engines like it.
+    """
+
+    __tablename__ = "revocations"
+    __table_args__ = (
+        Index("ix_revocations_revoked_at", "revoked_at"),
+        Index("ix_revocations_expires_at", "expires_at"),
+        {"postgresql_with": {"autovacuum_vacuum_scale_factor": "0.05"}},
+    )
+
+    user_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    session_id: UUID = Field(sa_column=Column(UuidType, primary_key=True))
+    """All zeros: every token of the user that was made until then."""
+    revoked_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    """When the last access token concerned has expired."""
 
 
 class Attempt(SQLModel, table=True):

@@ -91,6 +91,7 @@ def test_time_is_not_asked_for_where_distributed_engines_refuse_it(name: str) ->
         "INSERT INTO t VALUES (1) RETURNING a > clock_timestamp()",
         "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET a = now()",
         "SELECT CASE WHEN a THEN CASE WHEN b THEN 1 END ELSE now() END",
+        "WITH c AS (DELETE FROM t RETURNING a, (b > now()))",
     ],
 )
 def test_time_in_a_refused_place_is_found(sql: str) -> None:
@@ -102,7 +103,7 @@ def times_in_refused_places(sql: str) -> list[str]:
     """The innermost refused place of each time, by a look at words and parentheses."""
     found = []
     open_places: list[str] = []
-    tail = ""
+    tail, depth = "", 0
     tokens = re.findall(r"now\(\)|clock_timestamp\(\)|DO UPDATE SET|\w+|[()]", sql, re.IGNORECASE)
     for before, token in zip(["", *tokens], tokens, strict=False):
         word = token.upper()
@@ -110,11 +111,19 @@ def times_in_refused_places(sql: str) -> list[str]:
             open_places.append("COALESCE" if token == "(" and before.upper() == "COALESCE" else word)
         elif word == "END" or token == ")":
             open_places.pop()
+            tail = tail if len(open_places) >= depth else ""
         elif word in ("RETURNING", "DO UPDATE SET"):
-            tail = word
+            tail, depth = word, len(open_places)
         elif word in ("NOW()", "CLOCK_TIMESTAMP()"):
             found += [place for place in (tail, *open_places) if place not in ("", "(")][-1:]
     return found
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_every_statement_that_ends_sessions_revokes_them(name: str) -> None:
+    """Those past their lifetime have no live token."""
+    if "DELETE FROM sessions" in STATEMENTS[name].sql and name != "SessionRepository.PRUNE":
+        assert "INSERT INTO revocations" in STATEMENTS[name].sql
 
 
 def test_sql_is_written_in_repositories_only() -> None:

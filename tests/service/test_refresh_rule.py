@@ -1,13 +1,16 @@
 """The rule of refresh, row by row."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from wutang_auth.repository import Rotation
 from wutang_auth.service.refresh_rule import Outcome, outcome, parent_in_grace
 
-STEPPED = Rotation(generation=5, stepped=True, confirmed_for=None, is_disabled=False, scopes=[], lifetime=60.0)
+STEPPED = Rotation(
+    generation=5, stepped=True, confirmed_for=None, is_disabled=False, scopes=[], lifetime=60.0, at=datetime.now(UTC)
+)
 UNUSED = replace(STEPPED, stepped=False)
 IN_GRACE = replace(UNUSED, confirmed_for=9.9)
 AFTER_GRACE = replace(IN_GRACE, confirmed_for=10.0)

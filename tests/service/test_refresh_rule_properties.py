@@ -1,6 +1,7 @@
 """The rule of refresh in time: an owner whose answers get lost, and one who stole a token."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from wutang_auth.repository import Rotation, SessionState
 from wutang_auth.service.refresh_rule import Outcome, outcome, parent_in_grace
 
 GRACE = 10
+NOW = datetime.now(UTC)
 
 SECONDS = st.sampled_from([0, 1, GRACE - 1, GRACE, GRACE + 1, 86_400])
 ACTS = st.sampled_from(["refresh", "look"])
@@ -33,7 +35,9 @@ class Row:
         stepped = given == self.generation
         if stepped:
             self.generation, self.confirmed_at = self.generation + 1, None
-        found = Rotation(self.generation, stepped, self.confirmed_for, is_disabled=False, scopes=[], lifetime=1.0)
+        found = Rotation(
+            self.generation, stepped, self.confirmed_for, is_disabled=False, scopes=[], lifetime=1.0, at=NOW
+        )
         result = outcome(given, found, grace=GRACE)
         self.is_over = result == "reused"
         return result

@@ -4,6 +4,7 @@ from wutang_auth.repository.attempts import AttemptKeys, AttemptRepository, Thro
 from wutang_auth.repository.emails import EmailRepository
 from wutang_auth.repository.mail_tokens import MailToken, MailTokenRepository
 from wutang_auth.repository.mails import ClaimedMail, MailRecord, MailRepository
+from wutang_auth.repository.revocations import Revocation, RevocationRepository
 from wutang_auth.repository.schema import SchemaRepository
 from wutang_auth.repository.sessions import EndedSession, Rotation, SessionRecord, SessionRepository, SessionState
 from wutang_auth.repository.user_import import ImportRepository, IncomingUser, RejectedRow
@@ -23,6 +24,8 @@ __all__ = [
     "MailToken",
     "MailTokenRepository",
     "RejectedRow",
+    "Revocation",
+    "RevocationRepository",
     "Rotation",
     "SchemaRepository",
     "SessionRecord",

@@ -11,6 +11,7 @@ from wutang_auth.fields import NO_PASSWORD, Purpose, canonical_email
 from wutang_auth.repository.emails import EmailRepository
 from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.mails import MailRecord, MailRepository
+from wutang_auth.repository.revocations import REVOKED
 from wutang_auth.repository.users import USER_COLUMNS, UserRecord
 from wutang_auth.response_codes import Language
 
@@ -192,7 +193,12 @@ class MailTokenRepository:
         )
     """)
 
-    END_SESSIONS = Statement("DELETE FROM sessions WHERE user_id = $user_id")
+    END_SESSIONS = Statement(f"""
+        WITH ended AS (
+            DELETE FROM sessions WHERE user_id = $user_id RETURNING user_id, id, access_expires_at
+        ), {REVOKED}
+        SELECT id FROM ended
+    """)
 
     async def _lock(self, transaction: Transaction, token: MailToken, canonical: str | None) -> _HeldUser:
         """Hold the token's user, if the address is still this one; None: whatever it is."""

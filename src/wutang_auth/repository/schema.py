@@ -5,7 +5,9 @@ from wutang_auth.database.preflight import check_isolation
 from wutang_auth.errors import DatabaseMisconfigured
 
 _THE_ROLE = "the role"
-_CHANGED = ("attempts", "emails", "legacy_tokens", "mail_tokens", "mails", "sessions", "takeover_users", "users")
+_CHANGED = (
+    "attempts", "emails", "legacy_tokens", "mail_tokens", "mails", "revocations", "sessions", "takeover_users", "users",
+)  # fmt: skip
 NEEDED = (
     ("alembic_version", "SELECT"),
     *((table, privilege) for table in _CHANGED for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE")),

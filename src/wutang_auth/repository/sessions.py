@@ -8,6 +8,7 @@ from uuid import UUID
 from wutang_auth.database import Database, Statement, reader
 from wutang_auth.database.grouped_reads import GroupedReads
 from wutang_auth.repository.legacy_cut import LegacyCut
+from wutang_auth.repository.revocations import REVOKED
 from wutang_auth.repository.users import USER_COLUMNS, UserRecord
 
 
@@ -33,6 +34,8 @@ class Rotation:
     scopes: list[str]
     lifetime: float
     """Seconds left of the session; not above 0 when it has expired."""
+    at: datetime
+    """Now; the scopes are those of then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,17 @@ class EndedSession:
     id: UUID
     was_live: bool
     """False if it was past its lifetime."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartedSession:
+    """A session that was started."""
+
+    at: datetime
+    """When; the scopes are those of then."""
+    scopes: list[str]
+    surplus: list[EndedSession]
+    """The oldest sessions of the user, which had to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +80,7 @@ _ended_session = reader(EndedSession)
 _session = reader(SessionRecord)
 
 
-_MAY_STEP = "sessions.generation = $given AND sessions.expires_at > clock.t AND users.disabled_at IS NULL"
+_MAY_STEP = "sessions.generation = $given AND sessions.expires_at > owner.t AND owner.disabled_at IS NULL"
 
 
 def _confirmed_for(now: str) -> str:
@@ -95,26 +109,28 @@ class SessionRepository:
     # Against other logins of the user too: while commits are held up, one waits for its commit and the others for it,
     # and PostgreSQL ends those whose service has given up. The rows beyond the limit go whatever their number, so that
     # what two logins at the same time leave, the next one ends.
-    CREATE = Statement("""
+    CREATE = Statement(f"""
         WITH holder AS MATERIALIZED (
-            SELECT id, now() AS t
+            SELECT id, scopes, now() AS t
             FROM users
             WHERE id = $user_id AND password_hash = $verified_hash AND disabled_at IS NULL
             FOR NO KEY UPDATE
         ), started AS (
-            INSERT INTO sessions AS added (user_id, id, expires_at, ip, user_agent)
-            SELECT holder.id, $session_id, holder.t + $ttl::interval, $ip, $user_agent
+            INSERT INTO sessions AS added (user_id, id, expires_at, access_expires_at, ip, user_agent)
+            SELECT holder.id, $session_id, holder.t + $ttl::interval, holder.t + $access_ttl::interval, $ip, $user_agent
             FROM holder
             RETURNING added.id
-        ), surplus AS (
+        ), ended AS (
             DELETE FROM sessions AS oldest
             USING holder
             WHERE oldest.user_id = holder.id AND oldest.id IN (
                 SELECT id FROM sessions WHERE user_id = $user_id ORDER BY created_at DESC, id DESC OFFSET $limit - 1
             )
-            RETURNING oldest.id, oldest.expires_at > holder.t AS was_live
-        )
-        SELECT id, true AS was_live FROM started UNION ALL SELECT id, was_live FROM surplus
+            RETURNING oldest.user_id, oldest.id, oldest.access_expires_at, oldest.expires_at > holder.t AS was_live
+        ), {REVOKED}
+        SELECT started.id, true AS was_live, holder.t AS at, holder.scopes FROM started, holder
+        UNION ALL
+        SELECT id, was_live, NULL, NULL FROM ended
     """)
 
     async def create(
@@ -123,20 +139,25 @@ class SessionRepository:
         user_id: int,
         session_id: UUID,
         ttl: timedelta,
+        access_ttl: timedelta,
         limit: int,
         verified_hash: str,
         ip: str | None,
         user_agent: str | None,
-    ) -> list[EndedSession] | None:
-        """Start a session that lives for `ttl`, and end the oldest ones beyond `limit`, which are returned.
+    ) -> StartedSession | None:
+        """Start a session that lives for `ttl`, its first access token for `access_ttl`; end the oldest beyond `limit`.
 
         None, and nothing happens, if the password changed or the user was disabled meanwhile.
         """
         rows = await self._database.fetch(
-            self.CREATE, user_id=user_id, session_id=session_id, ttl=ttl, limit=limit, verified_hash=verified_hash,
-            ip=ip, user_agent=user_agent,
+            self.CREATE, user_id=user_id, session_id=session_id, ttl=ttl, access_ttl=access_ttl, limit=limit,
+            verified_hash=verified_hash, ip=ip, user_agent=user_agent,
         )  # fmt: skip
-        return [_ended_session(row) for row in rows if row["id"] != session_id] if rows else None
+        started = next((row for row in rows if row["id"] == session_id), None)
+        if started is None:
+            return None
+        surplus = [_ended_session(row) for row in rows if row is not started]
+        return StartedSession(started["at"], started["scopes"], surplus)
 
     _STATE = f"""{USER_COLUMNS},
         sessions.generation, {_confirmed_for("now()")}, sessions.expires_at <= now() AS has_expired"""
@@ -181,31 +202,45 @@ class SessionRepository:
         await self._database.fetch(self.CONFIRM, user_id=user_id, session_id=session_id, generation=generation)
 
     # the new generation is not confirmed; that the given one was in use needs no mark, since its parent is too old now
+    # SECURITY: the user's row is locked against those who take scopes away; see `revocations.scopes_taken`
     ROTATE = Statement(f"""
-        WITH clock AS MATERIALIZED (SELECT now() AS t)
+        WITH owner AS MATERIALIZED (
+            SELECT id, scopes, disabled_at, now() AS t FROM users WHERE id = $user_id FOR KEY SHARE
+        )
         UPDATE sessions
         SET generation = CASE WHEN {_MAY_STEP} THEN sessions.generation + 1 ELSE sessions.generation END,
-            rotated_at = CASE WHEN {_MAY_STEP} THEN clock.t ELSE sessions.rotated_at END,
-            confirmed_at = CASE WHEN {_MAY_STEP} THEN NULL ELSE sessions.confirmed_at END
-        FROM users, clock
-        WHERE sessions.user_id = $user_id AND sessions.id = $session_id AND users.id = sessions.user_id
-        RETURNING sessions.generation, sessions.rotated_at = clock.t AS stepped, {_confirmed_for("clock.t")},
-            users.disabled_at IS NOT NULL AS is_disabled, users.scopes,
-            extract(epoch FROM sessions.expires_at - clock.t)::float8 AS lifetime
+            rotated_at = CASE WHEN {_MAY_STEP} THEN owner.t ELSE sessions.rotated_at END,
+            confirmed_at = CASE WHEN {_MAY_STEP} THEN NULL ELSE sessions.confirmed_at END,
+            access_expires_at = greatest(sessions.access_expires_at, owner.t + $access_ttl::interval)
+        FROM owner
+        WHERE sessions.user_id = $user_id AND sessions.id = $session_id AND owner.id = sessions.user_id
+        RETURNING sessions.generation, owner.t AS at, sessions.rotated_at = owner.t AS stepped,
+            {_confirmed_for("owner.t")}, owner.disabled_at IS NOT NULL AS is_disabled, owner.scopes,
+            extract(epoch FROM sessions.expires_at - owner.t)::float8 AS lifetime
     """)
 
-    async def rotate(self, user_id: int, session_id: UUID, generation: int) -> Rotation | None:
-        """One step from this generation to the next, if it is the current one; either way, what holds now."""
-        row = await self._database.fetchrow(self.ROTATE, user_id=user_id, session_id=session_id, given=generation)
+    async def rotate(
+        self, user_id: int, session_id: UUID, generation: int, *, access_ttl: timedelta
+    ) -> Rotation | None:
+        """One step from this generation to the next, if it is the current one; either way, what holds now.
+
+        The access token that is made then lives for `access_ttl`.
+        """
+        row = await self._database.fetchrow(
+            self.ROTATE, user_id=user_id, session_id=session_id, given=generation, access_ttl=access_ttl
+        )
         return None if row is None else _rotation(row)
 
-    END = Statement("""
+    END = Statement(f"""
         WITH own AS MATERIALIZED (
             SELECT id, now() AS t FROM sessions WHERE user_id = $user_id AND id = $session_id
-        )
-        DELETE FROM sessions USING own
-        WHERE sessions.user_id = $user_id AND (sessions.id = own.id OR $everywhere)
-        RETURNING sessions.id, sessions.expires_at > own.t AS was_live
+        ), ended AS (
+            DELETE FROM sessions USING own
+            WHERE sessions.user_id = $user_id AND (sessions.id = own.id OR $everywhere)
+            RETURNING sessions.user_id, sessions.id, sessions.access_expires_at,
+                sessions.expires_at > own.t AS was_live
+        ), {REVOKED}
+        SELECT id, was_live FROM ended
     """)
 
     async def end(self, user_id: int, session_id: UUID, *, everywhere: bool = False) -> EndedSession | None:
@@ -219,7 +254,12 @@ class SessionRepository:
             rows = await self._database.fetch(self.END, **parameters)
         return next((_ended_session(row) for row in rows if row["id"] == session_id), None)
 
-    END_ALL = Statement("DELETE FROM sessions WHERE user_id = $user_id RETURNING id")
+    END_ALL = Statement(f"""
+        WITH ended AS (
+            DELETE FROM sessions WHERE user_id = $user_id RETURNING user_id, id, access_expires_at
+        ), {REVOKED}
+        SELECT id FROM ended
+    """)
 
     async def end_all(self, user_id: int) -> int:
         """Delete every session of a user and count them."""

@@ -14,6 +14,7 @@ from wutang_auth.fields import canonical_email
 from wutang_auth.repository.emails import EmailRepository
 from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.mails import MailRepository
+from wutang_auth.repository.revocations import REVOKED, scopes_taken
 from wutang_auth.response_codes import Language
 
 
@@ -223,7 +224,14 @@ class UserRepository:
     KILL_RESETS = Statement("DELETE FROM mail_tokens WHERE user_id = $user_id AND purpose IN ('reset', 'invite')")
 
     # sessions that a concurrent login adds are seen: the statement before it locked the user's row and waited for them
-    END_OTHERS = Statement("DELETE FROM sessions WHERE user_id = $user_id AND id IS DISTINCT FROM $kept")
+    END_OTHERS = Statement(f"""
+        WITH ended AS (
+            DELETE FROM sessions
+            WHERE user_id = $user_id AND id IS DISTINCT FROM $kept
+            RETURNING user_id, id, access_expires_at
+        ), {REVOKED}
+        SELECT id FROM ended
+    """)
 
     async def replace_password(
         self,
@@ -254,6 +262,7 @@ class UserRepository:
             await self._mails.write("password_changed", email, language, user_id=user_id, transaction=transaction)
 
     CHANGE_SCOPES = Statement(f"""
+        WITH {scopes_taken("users.scopes && $taken::text[]")}
         UPDATE users
         SET updated_at = now(), scopes = ARRAY(
             SELECT scope
@@ -272,7 +281,9 @@ class UserRepository:
         Raises:
             NotFound: there is no such user.
         """
-        row = await self._database.fetchrow(self.CHANGE_SCOPES, user_id=user_id, given=given, taken=taken)
+        async with self._database.transaction() as transaction:
+            await transaction.fetch(self.LOCK, user_id=user_id)
+            row = await transaction.fetchrow(self.CHANGE_SCOPES, user_id=user_id, given=given, taken=taken)
         return _one_user(row)
 
     LIST = Statement(f"SELECT {USER_COLUMNS} FROM users WHERE id > $after ORDER BY id LIMIT $limit")
@@ -301,8 +312,7 @@ class UserRepository:
     # SECURITY: `held` is looked at in the statement itself, so that no scope taken away meanwhile is given back by one
     # who lacks it; and whoever sets the password of a user, or where its mail goes, can be that user. Another address
     # has yet to be verified; another spelling of it has not.
-    UPDATE = Statement(f"""
-        WITH clock AS MATERIALIZED (SELECT now() AS t)
+    _UPDATE = f"""
         UPDATE users
         SET name = coalesce($name, users.name),
             email = coalesce($email, users.email),
@@ -331,6 +341,17 @@ class UserRepository:
             )
         )
         RETURNING {USER_COLUMNS}
+    """
+
+    UPDATE = Statement(f"""
+        WITH clock AS MATERIALIZED (SELECT now() AS t), {scopes_taken("NOT users.scopes <@ $scopes")}
+        {_UPDATE}
+    """)
+
+    # for a schema that may have no `revocations` yet
+    CHANGE_EMAIL = Statement(f"""
+        WITH clock AS MATERIALIZED (SELECT now() AS t)
+        {_UPDATE}
     """)
 
     async def update(
@@ -355,7 +376,7 @@ class UserRepository:
         try:
             async with self._database.transaction() as transaction:
                 before = None
-                if canonical is not None:
+                if canonical is not None or change.scopes is not None:
                     before = await transaction.fetchrow(self.LOCK, user_id=user_id)
                 row = await transaction.fetchrow(self.UPDATE, **_update_parameters(user_id, change, held))
                 if row is None:
@@ -388,7 +409,9 @@ class UserRepository:
         if await self._emails.is_there():
             return await self.update(user_id, change)
         try:
-            return _one_user(await self._database.fetchrow(self.UPDATE, **_update_parameters(user_id, change, None)))
+            return _one_user(
+                await self._database.fetchrow(self.CHANGE_EMAIL, **_update_parameters(user_id, change, None))
+            )
         except asyncpg.UniqueViolationError as error:
             raise EmailTaken from error
 
@@ -401,6 +424,9 @@ class UserRepository:
             NotFound: there is no such user.
         """
         async with self._database.transaction() as transaction:
+            # locked first, so that no login adds a session that would go unseen
+            await transaction.fetch(self.LOCK, user_id=user_id)
+            await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=None)
             row = await transaction.fetchrow(self.DELETE, user_id=user_id)
             if row is None:
                 raise NotFound

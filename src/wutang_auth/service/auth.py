@@ -122,19 +122,20 @@ class AuthService:
                 await self._throttle.forgive(attempt)
                 audit.record("login_failed", user_id=credentials.user_id, reason="address not verified")
                 await self._refuse_unverified(credentials.user_id, email, language)
-            ended = await self._sessions.create(
+            started = await self._sessions.create(
                 user_id=credentials.user_id,
                 session_id=session_id,
                 ttl=self._session_ttl,
+                access_ttl=self._tokens.access_ttl,
                 limit=self._sessions_per_user,
                 verified_hash=credentials.password_hash,
                 ip=context.client_address,
                 user_agent=context.user_agent,
             )
-            if ended is not None:
+            if started is not None:
                 await self._throttle.forgive(attempt)
                 audit.record("login", user_id=credentials.user_id, session_id=session_id)
-                for oldest in ended:
+                for oldest in started.surplus:
                     if oldest.was_live:
                         audit.record(
                             "session_ended", user_id=credentials.user_id, session_id=oldest.id, reason="too many"
@@ -143,8 +144,9 @@ class AuthService:
                     user_id=credentials.user_id,
                     session_id=session_id,
                     generation=0,
-                    scopes=credentials.scopes,
+                    scopes=started.scopes,
                     session_lifetime=self._session_ttl.total_seconds(),
+                    scopes_read_at=started.at,
                 )
         audit.record("login_failed", user_id=credentials.user_id, reason="changed meanwhile")
         raise InvalidCredentials
@@ -163,7 +165,7 @@ class AuthService:
         if claims.legacy_digest is not None:
             await self._ensure_not_revoked_there(claims.legacy_digest)
         user_id, session_id, given = claims.user_id, claims.session_id, claims.generation
-        rotation = await self._sessions.rotate(user_id, session_id, given)
+        rotation = await self._sessions.rotate(user_id, session_id, given, access_ttl=self._tokens.access_ttl)
         match outcome(given, rotation, grace=self._refresh_grace), rotation:
             case (("advanced" | "replayed" as done), Rotation()):
                 audit.record(
@@ -175,6 +177,7 @@ class AuthService:
                     generation=rotation.generation,
                     scopes=rotation.scopes,
                     session_lifetime=rotation.lifetime,
+                    scopes_read_at=rotation.at,
                 )
             case "reused", _:
                 # SECURITY: two hold the same token and one of them is a thief; the deletion commits before the answer

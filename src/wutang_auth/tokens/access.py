@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
@@ -150,7 +151,7 @@ class Tokens:
         self._issuer = settings.issuer
         self._audience = {"access": settings.audience, "refresh": settings.issuer}
         self._client_id = settings.client_id
-        self._access_ttl = settings.access_ttl
+        self.access_ttl = timedelta(seconds=settings.access_ttl)
         self._clock_skew = settings.clock_skew
         self._clock = clock
         self._legacy_key = legacy_key
@@ -163,13 +164,26 @@ class Tokens:
         self._ring = _Ring(ring, self._legacy_key, mints_legacy=self._mints_legacy)
 
     def issue(
-        self, *, user_id: int, session_id: UUID, generation: int, scopes: list[str], session_lifetime: float
+        self,
+        *,
+        user_id: int,
+        session_id: UUID,
+        generation: int,
+        scopes: list[str],
+        session_lifetime: float,
+        scopes_read_at: datetime | None = None,
     ) -> TokenPair:
-        """Two new tokens of this generation; neither outlives the session, which has this many seconds left."""
+        """Two new tokens of this generation; neither outlives the session, which has this many seconds left.
+
+        `scopes_read_at` is when the user had these scopes, by the database's clock; without it the tokens are of now.
+        """
         ring = self._ring
         now = int(self._clock())
+        if scopes_read_at is not None:
+            # SECURITY: whoever takes a scope away refuses the tokens of the time before, by that clock
+            now = min(now, int(scopes_read_at.timestamp()))
         refresh_ttl = max(int(session_lifetime), 1)
-        access_ttl = min(self._access_ttl, refresh_ttl)
+        access_ttl = min(int(self.access_ttl.total_seconds()), refresh_ttl)
         jti = secrets.token_hex(32)
         common = {"iss": self._issuer, "sub": str(user_id), "sid": str(session_id), "gen": generation}
         # other machines' clocks lie behind ours, and not all who verify allow for that

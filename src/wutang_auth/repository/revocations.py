@@ -33,8 +33,10 @@ That deletes from `sessions` and returns at least `user_id`, `id` and `access_ex
 """
 
 
-def scopes_taken(is_taken: str) -> str:
-    """SQL: the common table expression that revokes the tokens of `$user_id`, if the condition on `users` holds.
+def scopes_taken(condition: str, *, joined: str = "") -> str:
+    """SQL: the common table expression that revokes the tokens of the users for whom a condition holds.
+
+    The condition is on `users` as they are before the statement, and on what else is joined to them.
 
     SECURITY: a statement before it in the transaction has locked the user's row FOR UPDATE. Whoever makes tokens locks
     it too, so that every token with the older scopes has an earlier `iat`, and its session is seen here.
@@ -42,8 +44,8 @@ def scopes_taken(is_taken: str) -> str:
     return f"""revoked AS (
         INSERT INTO revocations (user_id, session_id, revoked_at, expires_at)
         SELECT sessions.user_id, '{WHOLE_USER}'::uuid, {_WRITTEN}, max(sessions.access_expires_at) {_EXPIRES}
-        FROM sessions JOIN users ON users.id = sessions.user_id
-        WHERE sessions.user_id = $user_id AND {is_taken}
+        FROM sessions JOIN users ON users.id = sessions.user_id {joined}
+        WHERE {condition}
         GROUP BY sessions.user_id
         {_AGAIN}
     )"""

@@ -87,6 +87,8 @@ USER_COLUMNS = ", ".join(f"users.{field.name}" for field in fields(UserRecord)).
 _CREDENTIALS = """SELECT id AS user_id, password_hash, scopes, disabled_at IS NOT NULL AS is_disabled,
     coalesce(email_verified_at > '-infinity', false) AS is_verified FROM users"""
 
+_LOSES_SCOPES = "sessions.user_id = $user_id AND NOT users.scopes <@ $scopes::text[]"
+
 _user = reader(UserRecord)
 _credentials = reader(Credentials)
 
@@ -262,7 +264,7 @@ class UserRepository:
             await self._mails.write("password_changed", email, language, user_id=user_id, transaction=transaction)
 
     CHANGE_SCOPES = Statement(f"""
-        WITH {scopes_taken("users.scopes && $taken::text[]")}
+        WITH {scopes_taken("sessions.user_id = $user_id AND users.scopes && $taken::text[]")}
         UPDATE users
         SET updated_at = now(), scopes = ARRAY(
             SELECT scope
@@ -344,7 +346,7 @@ class UserRepository:
     """
 
     UPDATE = Statement(f"""
-        WITH clock AS MATERIALIZED (SELECT now() AS t), {scopes_taken("NOT users.scopes <@ $scopes")}
+        WITH clock AS MATERIALIZED (SELECT now() AS t), {scopes_taken(_LOSES_SCOPES)}
         {_UPDATE}
     """)
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from wutang_auth.database import Statement, reader
+from wutang_auth.repository.revocations import REVOKED, scopes_taken
 from wutang_auth.repository.user_import import Import, affected_rows
 
 
@@ -181,7 +182,12 @@ class Takeover(Import):
     """)
 
     CHANGE = Statement(f"""
-        WITH clock AS MATERIALIZED (SELECT now() AS t)
+        WITH clock AS MATERIALIZED (SELECT now() AS t), {
+        scopes_taken(
+            "changes.scopes = 'bring' AND NOT users.scopes <@ incoming.scopes",
+            joined="JOIN changes ON changes.id = users.id JOIN incoming ON incoming.line = changes.line",
+        )
+    }
         UPDATE users
         SET {_brought("email", "incoming.email", "users.email")},
             canonical_email = CASE
@@ -238,10 +244,14 @@ class Takeover(Import):
     """)
 
     # SECURITY: as wherever a password changes or a user is disabled; what was begun there goes on
-    END_SESSIONS = Statement("""
-        DELETE FROM sessions USING changes, incoming
-        WHERE sessions.user_id = changes.id AND incoming.line = changes.line
-            AND (changes.password_hash = 'bring' OR changes.disabled = 'bring' AND incoming.disabled)
+    END_SESSIONS = Statement(f"""
+        WITH ended AS (
+            DELETE FROM sessions USING changes, incoming
+            WHERE sessions.user_id = changes.id AND incoming.line = changes.line
+                AND (changes.password_hash = 'bring' OR changes.disabled = 'bring' AND incoming.disabled)
+            RETURNING sessions.user_id, sessions.id, sessions.access_expires_at
+        ), {REVOKED}
+        SELECT count(*) FROM ended
     """)
 
     COUNT = Statement(f"""

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from wutang_auth.database import Database, Statement, reader
 from wutang_auth.repository.legacy_cut import LegacyCut
+from wutang_auth.repository.revocations import REVOKED
 from wutang_auth.repository.sessions import EndedSession, SessionRepository
 from wutang_auth.repository.users import USER_COLUMNS, UserRecord
 
@@ -86,7 +87,8 @@ class LegacyRepository:
         return None if row is None else (_state(row), _user(row))
 
     # The digest is unique: of several at the same time one adopts, and the others wait for its commit. The user's row
-    # is held against a change, as by a login, and that of takeover_users against an end of all sessions.
+    # is held against a change, as by a login, and that of takeover_users against an end of all sessions. The first
+    # pair may be asked for again until the session ends, so its access tokens may live as long.
     ADOPT = Statement(f"""
         WITH holder AS MATERIALIZED ({_HOLDER}), used AS (
             INSERT INTO legacy_tokens AS added (digest, reason, user_id, expires_at)
@@ -96,24 +98,26 @@ class LegacyRepository:
             ON CONFLICT (digest) DO NOTHING
             RETURNING added.user_id
         ), started AS (
-            INSERT INTO sessions AS added (user_id, id, confirmed_at, authenticated_at, expires_at, ip, user_agent)
-            SELECT used.user_id, $session_id, NULL, $issued_at, $refreshable_until, $ip, $user_agent
+            INSERT INTO sessions AS added (
+                user_id, id, confirmed_at, authenticated_at, expires_at, access_expires_at, ip, user_agent
+            )
+            SELECT used.user_id, $session_id, NULL, $issued_at, $refreshable_until, $refreshable_until, $ip, $user_agent
             FROM used
             ON CONFLICT DO NOTHING
             RETURNING added.id, added.expires_at
-        ), surplus AS (
+        ), ended AS (
             DELETE FROM sessions AS oldest
             USING holder, started
             WHERE oldest.user_id = holder.id AND oldest.id IN (
                 SELECT id FROM sessions WHERE user_id = $user_id ORDER BY created_at DESC, id DESC OFFSET $limit - 1
             )
-            RETURNING oldest.id, oldest.expires_at > holder.t AS was_live
-        )
+            RETURNING oldest.user_id, oldest.id, oldest.access_expires_at, oldest.expires_at > holder.t AS was_live
+        ), {REVOKED}
         SELECT started.id, true AS was_live, holder.scopes,
             extract(epoch FROM started.expires_at - holder.t)::float8 AS lifetime
         FROM started, holder
         UNION ALL
-        SELECT id, was_live, NULL, NULL FROM surplus
+        SELECT id, was_live, NULL, NULL FROM ended
     """)
 
     async def adopt(

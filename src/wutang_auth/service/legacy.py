@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from wutang_auth import audit
 from wutang_auth.context import request_context
@@ -204,4 +205,5 @@ def _session(state: LegacyState, user: UserRecord) -> Rotation | None:
         is_disabled=user.disabled_at is not None,
         scopes=user.scopes,
         lifetime=state.lifetime,
+        at=datetime.now(UTC),
     )

@@ -10,6 +10,7 @@ from wutang_auth.repository.laravel.source import Row, SourceError, in_system_wo
 
 try:
     import pymysql
+    from pymysql.converters import encoders
     from pymysql.cursors import SSCursor
 except ImportError:
     raise SourceError("PyMySQL is not installed; run pip install 'wutang-auth[mysql]'") from None
@@ -83,7 +84,7 @@ def _connect(url: str, password: str | None) -> Any:
         password=password if password is not None else unquote(address.password or ""),
         database=database,
         charset="utf8mb4",
-        conv={},  # every value as the server writes it
+        conv=encoders,  # and no decoders: every value as the server writes it
         cursorclass=SSCursor,  # streams; the ordinary one fetches all rows at once
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_SILENCE_SECONDS,

@@ -177,6 +177,18 @@ async def test_an_upgraded_hash_is_no_change(take_over: Takeover, shop: Shop, se
     await log_in(service.client, "grace@shop.example", "legacy-cost-10")
 
 
+async def test_a_password_chosen_here_stays(take_over: Takeover, shop: Shop, service: Instance) -> None:
+    await shop.add(7, "grace@shop.example")
+    await take_over()
+    login = await log_in(service.client, "grace@shop.example", "hunter2!")
+    change = {"current_password": "hunter2!", "new_password": "seven small violet umbrellas"}
+    success(await service.client.put("/api/auth/password", json=change, headers=login.headers))
+    assert await take_over() == found(1, unchanged=1)
+    await shop.change(7, password=OTHER_PHP_HASH)
+    assert await take_over() == found(1, unchanged=1, conflicts=[{"user_id": 7, "fields": ["password_hash"]}])
+    await log_in(service.client, "grace@shop.example", "seven small violet umbrellas")
+
+
 async def test_a_password_changed_there_ends_the_sessions_here(
     take_over: Takeover, shop: Shop, service: Instance
 ) -> None:

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from support.commands import PROGRAM, Shell, run_apart
 from support.database import SERVER, administer, query, with_database
 from support.http import assert_refused, success
+from support.legacy import legacy_environment, legacy_token, take_over
 from support.services import Instance, Start
 from support.users import CREDENTIALS, add_user
 from wutang_auth.database import REVISION
@@ -215,6 +216,7 @@ LINES = {
     "takeover users": "takeover users --from {file}",
     "takeover revocations": "takeover revocations --from {directory}",
     "takeover status": "takeover status",
+    "takeover check": "takeover check {token}",
     "sessions list": "sessions list ada@wutang.example",
     "sessions revoke": "sessions revoke ada@wutang.example",
     "sessions prune": "sessions prune",
@@ -237,15 +239,17 @@ def test_1_every_command_that_needs_a_role_has_a_row() -> None:
 
 @pytest.mark.parametrize("command", LINES)
 async def test_1_command_needs_no_more_than_the_page_says(command: str, database_url: str, tmp_path: Path) -> None:
-    await add_user(database_url, scopes=["a:b"])
+    user = await add_user(database_url, scopes=["a:b"])
+    await take_over(database_url, user.id)
     (tmp_path / "users.csv").write_text(f"id,email,password_hash\n4711,bo@shop.example,{HASH}\n")
     async with roles_of(database_url, "clerk") as roles:
         for privileges, objects in re.findall(r"([A-Z, ]+) on ((?:`\w+`(?:, )?)+)", ROWS[command]):
             for name in re.findall(r"\w+", objects):
                 what = f"SEQUENCE {name}" if name.endswith("_seq") else name
                 await query(database_url, f"GRANT {privileges} ON {what} TO {roles['clerk']}")
-        shell = Shell({"WUTANG_DATABASE_URL": as_role(database_url, roles["clerk"])} | MAIL)
-        line = LINES[command].format(file=tmp_path / "users.csv", directory=tmp_path)
+        shell = Shell({"WUTANG_DATABASE_URL": as_role(database_url, roles["clerk"])} | MAIL | legacy_environment())
+        files = {"file": tmp_path / "users.csv", "directory": tmp_path}
+        line = LINES[command].format(**files, token=legacy_token(user.id))
         outcome = await shell(line, stdin="a-password-of-somebody\n")
         assert (outcome.code, outcome.stderr) == (0, "")
 

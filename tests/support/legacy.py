@@ -25,6 +25,12 @@ def legacy_settings(**changes: Any) -> dict[str, Any]:
     return {"legacy_secret": SecretStr(SECRET), "legacy_until": datetime.now(UTC) + timedelta(days=30), **changes}
 
 
+def legacy_environment() -> dict[str, str]:
+    """The same for commands."""
+    until = datetime.now(UTC) + timedelta(days=30)
+    return {"WUTANG_LEGACY_SECRET": SECRET, "WUTANG_LEGACY_UNTIL": until.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
 async def start_legacy(start: Start, **changes: Any) -> Instance:
     """A service that takes over live sessions."""
     return await start(**legacy_settings(**changes))

@@ -190,7 +190,7 @@ def run(data_dir: Path, work: Callable[[Database], Awaitable[T]]) -> T:
         CommandError: the work was refused, or the database is away.
     """
     with database_settings(CommandSettings, data_dir) as settings:
-        return _run(settings, work)
+        return run_with(settings, work)
 
 
 def run_users(data_dir: Path, work: Callable[[UserService], Awaitable[T]]) -> T:
@@ -217,7 +217,7 @@ def run_users_with(settings: UserCommandSettings, work: Callable[[UserService], 
         ) as users:
             return await work(users)
 
-    return _run(settings, with_service)
+    return run_with(settings, with_service)
 
 
 def run_mail_administration(data_dir: Path, work: Callable[[UserService, "MailAdministration"], Awaitable[T]]) -> T:
@@ -233,7 +233,7 @@ def run_mail_administration(data_dir: Path, work: Callable[[UserService, "MailAd
             return await work(users, administration)
 
     with database_settings(UserCommandSettings, data_dir) as settings:
-        return _run(settings, with_services)
+        return run_with(settings, with_services)
 
 
 def confirm(question: str) -> None:
@@ -247,7 +247,13 @@ def confirm(question: str) -> None:
     typer.confirm(question, abort=True)
 
 
-def _run(settings: CommandSettings, work: Callable[[Database], Awaitable[T]]) -> T:
+def run_with(settings: CommandSettings, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Run work on the database with settings that are there.
+
+    Raises:
+        CommandError: the work was refused, or the database is away.
+    """
+
     async def with_database() -> T:
         database = open_command_database(settings)
         try:

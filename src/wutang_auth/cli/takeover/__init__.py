@@ -2,6 +2,7 @@
 
 import typer
 
+from wutang_auth.cli.takeover.check import check
 from wutang_auth.cli.takeover.revocations import revocations
 from wutang_auth.cli.takeover.status import status
 from wutang_auth.cli.takeover.users import users
@@ -9,4 +10,5 @@ from wutang_auth.cli.takeover.users import users
 app = typer.Typer(no_args_is_help=True, help="Take over from a running Laravel application with tymon/jwt-auth.")
 app.command("users")(users)
 app.command("revocations")(revocations)
+app.command("check")(check)
 app.command("status")(status)

@@ -1,16 +1,21 @@
 """`wutang-auth takeover revocations`: bring the blacklist of a running application."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wutang_auth.cli.context import DATA_DIR, AsJson, DataDir, run
+from wutang_auth.cli.context import DATA_DIR, AsJson, CommandSettings, DataDir, database_settings, run_with
 from wutang_auth.cli.output import document, say, warn
 from wutang_auth.cli.takeover.options import From, PasswordStdin, shown, source_in_one_line, source_password
 from wutang_auth.database import Database
-from wutang_auth.repository.laravel import open_blacklist
-from wutang_auth.repository.takeover import TakeoverRepository
-from wutang_auth.service.takeover import RevocationsTaken, TakeoverService
+from wutang_auth.settings import LegacySettings
+
+if TYPE_CHECKING:
+    from wutang_auth.service.takeover import RevocationsTaken
+
+
+class RevocationSettings(CommandSettings, LegacySettings):
+    """What decides how long a token must be known."""
 
 
 def revocations(
@@ -18,10 +23,6 @@ def revocations(
     *,
     password_stdin: PasswordStdin = False,
     table: Annotated[str, typer.Option(help="The table of the cache store, in a database.")] = "cache",
-    refresh_ttl: Annotated[
-        int | None,
-        typer.Option(min=1, help="Seconds for which a token can be refreshed; default: WUTANG_LEGACY_REFRESH_TTL."),
-    ] = None,
     as_json: AsJson = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
@@ -30,15 +31,19 @@ def revocations(
     That is a database, Redis, or a directory such as storage/framework/cache/data. Run it again until the switch, and
     once after it; what is known here stays known.
     """
+    from wutang_auth.repository.laravel import open_blacklist
+    from wutang_auth.repository.takeover import TakeoverRepository
+    from wutang_auth.service.takeover import TakeoverService
+
     password = source_password(stdin=password_stdin)
 
-    async def work(database: Database) -> RevocationsTaken:
+    async def work(database: Database) -> "RevocationsTaken":
         entries = shown(open_blacklist(address, password, table), None, "entries")
-        return await TakeoverService(TakeoverRepository(database)).revocations(entries, refresh_ttl=seconds)
+        service = TakeoverService(TakeoverRepository(database))
+        return await service.revocations(entries, refresh_ttl=settings.legacy_refresh_ttl)
 
-    seconds = 1_209_600 if refresh_ttl is None else refresh_ttl
-    with source_in_one_line():
-        taken = run(data_dir, work)
+    with source_in_one_line(), database_settings(RevocationSettings, data_dir) as settings:
+        taken = run_with(settings, work)
     if as_json:
         document(
             {"entries": taken.entries, "revoked": taken.revoked, "added": taken.added, "unreadable": taken.unreadable}

@@ -1,19 +1,23 @@
 """`wutang-auth takeover status`: how far it is, and whether the gate for legacy tokens may be shut."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from wutang_auth.cli.context import DATA_DIR, AsJson, DataDir, run
 from wutang_auth.cli.output import document, table
 from wutang_auth.database import Database
 from wutang_auth.fields import format_timestamp
-from wutang_auth.repository.takeover import Run, TakeoverRepository, TakeoverStatus
-from wutang_auth.service.takeover import TakeoverService
+
+if TYPE_CHECKING:
+    from wutang_auth.repository.takeover import Run, TakeoverStatus
 
 
 def status(*, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
     """Count the users taken over and those not yet, the legacy tokens seen lately, and the sessions adopted."""
+    from wutang_auth.repository.takeover import TakeoverRepository
+    from wutang_auth.service.takeover import TakeoverService
 
-    async def work(database: Database) -> TakeoverStatus:
+    async def work(database: Database) -> "TakeoverStatus":
         return await TakeoverService(TakeoverRepository(database)).status()
 
     found = run(data_dir, work)
@@ -36,5 +40,5 @@ def status(*, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
     )
 
 
-def _ran(run: Run | None) -> str:
+def _ran(run: "Run | None") -> str:
     return "no run yet" if run is None else f"last run {format_timestamp(run.finished_at)}"

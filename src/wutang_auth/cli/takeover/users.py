@@ -5,7 +5,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,6 @@ from wutang_auth.cli.context import DATA_DIR, AsJson, CommandError, DataDir, run
 from wutang_auth.cli.output import document, say
 from wutang_auth.cli.reject_file import RejectFile, Rejecting
 from wutang_auth.cli.takeover.options import From, PasswordStdin, shown, source_in_one_line, source_password
-from wutang_auth.cli.takeover.source_users import SourceUsers
 from wutang_auth.cli.user_formats import Format, Reading, open_user_file
 from wutang_auth.cli.user_reading import (
     STANDARD,
@@ -30,9 +29,10 @@ from wutang_auth.cli.user_reading import (
 )
 from wutang_auth.database import Database
 from wutang_auth.repository import IncomingUser
-from wutang_auth.repository.laravel import is_url, open_database
-from wutang_auth.repository.takeover import Conflict, TakeoverRepository, TakeoverRunning
-from wutang_auth.service.takeover import TakenOver, TakeoverService
+
+if TYPE_CHECKING:
+    from wutang_auth.repository.takeover import Conflict
+    from wutang_auth.service.takeover import TakenOver
 
 
 def users(
@@ -57,6 +57,10 @@ def users(
     here too: such conflicts are listed, and what is here stays. Who is deleted there is disabled here; who was deleted
     here stays deleted. A database is only read, in one snapshot. In a file, who has no row is left alone.
     """
+    from wutang_auth.repository.laravel import is_url
+    from wutang_auth.repository.takeover import TakeoverRepository, TakeoverRunning
+    from wutang_auth.service.takeover import TakeoverService
+
     reading = Reading(
         Format.jsonl if is_url(address) else format_of(Path(address), file_format),
         columns=columns_of(columns or []),
@@ -72,7 +76,7 @@ def users(
         raise CommandError(f"{rejected.path} is no place for the rejected rows; give --rejects another")
     conflicts: list[Conflict] = []
 
-    async def work(database: Database) -> TakenOver:
+    async def work(database: Database) -> "TakenOver":
         async with _opened(address, password, table, reading) as there:
             return await TakeoverService(TakeoverRepository(database)).users(
                 shown(there.rows, there.total, "users"),
@@ -103,6 +107,9 @@ class _There:
 
 @asynccontextmanager
 async def _opened(address: str, password: str | None, table: str, reading: Reading) -> AsyncIterator[_There]:
+    from wutang_auth.cli.takeover.source_users import SourceUsers
+    from wutang_auth.repository.laravel import is_url, open_database
+
     if not is_url(address):
         with opened(Path(address)) as file:
             content = open_user_file(file, reading)
@@ -118,7 +125,7 @@ async def _one_by_one(rows: Iterable[IncomingUser]) -> AsyncIterator[IncomingUse
         yield row
 
 
-def _tell(taken: TakenOver, conflicts: list[Conflict], rejects: Path, *, as_json: bool) -> None:
+def _tell(taken: "TakenOver", conflicts: "list[Conflict]", rejects: Path, *, as_json: bool) -> None:
     if as_json:
         document(
             {

@@ -92,12 +92,15 @@ export -f generate
 export generated work
 step "openapi-generator, python" 120 bash -c "generate python openapi-generator packageName=wutang_openapi"
 export PYTHONPATH="$PWD/$generated/python:$PWD/$generated/openapi-generator"
-export MYPYPATH=$PYTHONPATH
+export MYPYPATH=$PYTHONPATH:$PWD/verifier/src
 # the code that uses the client is ours to answer for, the generated code is not
 step "mypy" 300 clients/.venv/bin/mypy --config-file= --strict --follow-imports=silent --no-incremental clients/python
 step "the Python client" 60 clients/.venv/bin/python clients/python/use_client.py "$base_url" "$email" "$password"
 step "the other Python client" 60 clients/.venv/bin/python clients/python/use_openapi_generator.py "$base_url" "$email" "$password"
 step "PyJWT and joserfc" 60 clients/.venv/bin/python clients/python/verify_tokens.py "$base_url" "$email" "$password"
+
+step "Flask with wutang-auth-verifier" 60 env PYTHONPATH=verifier/src clients/.venv/bin/python clients/python/use_flask.py \
+    "$base_url" "$email" "$password"
 
 step "openapi-typescript" 120 openapi-typescript "$generated/openapi.json" -o "$generated/api.d.ts"
 step "tsc" 300 tsc --project clients/typescript

@@ -5,6 +5,7 @@ import hashlib
 import logging
 import sys
 from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,8 @@ from support.legacy import (
 from support.services import Instance, Start
 from support.tokens import bearer, claims_of, header_of
 from support.users import NEW_PASSWORD, PASSWORD, Login, add_user, log_in, token_pair
+from wutang_auth.database import Database
+from wutang_auth.repository.takeover import TakeoverRepository
 from wutang_auth.service.maintenance import Intervals
 
 REVOKED_THERE = """
@@ -192,15 +195,19 @@ async def test_an_adoption_too_many_ends_the_oldest_session(start: Start) -> Non
     assert {row["id"] for row in await sessions_of(service)} == {login.session_id for login in logins[1:]}
 
 
-@pytest.mark.parametrize("number", range(20))
-async def test_of_twenty_at_once_at_two_instances_one_adopts(start: Start, number: int) -> None:
+async def test_of_twenty_at_once_at_two_instances_one_adopts_and_all_get_its_pair(start: Start) -> None:
     instances = [await start_legacy(start), await start_legacy(start)]
-    token = legacy_token(await add_taken_over(instances[0]), age=60 + number)
-    answers = await asyncio.gather(*(put_refresh(instances[turn % 2], token) for turn in range(20)))
-    logins = [token_pair(answer) for answer in answers]
-    assert {(login.session_id, login.generation) for login in logins} == {(logins[0].session_id, 0)}
-    assert len(await sessions_of(instances[0])) == 1
-    assert len({token_pair(await put_refresh(instances[0], logins[0].refresh_token)).generation for _ in "ab"}) == 1
+    user_id = await add_taken_over(instances[0])
+    for number in range(20):
+        token = legacy_token(user_id)
+        answers = await asyncio.gather(*(put_refresh(instances[turn % 2], token) for turn in range(20)))
+        logins = [token_pair(answer) for answer in answers]  # each of them 200
+        assert {(login.session_id, login.generation) for login in logins} == {(logins[0].session_id, 0)}
+        assert len(await sessions_of(instances[0])) == number + 1
+        following = await asyncio.gather(
+            *(put_refresh(instances[turn % 2], login.refresh_token) for turn, login in enumerate(logins))
+        )
+        assert {token_pair(answer).generation for answer in following} == {1}
 
 
 # -- logout, and what ends all sessions -------------------------------------------------------------------------------
@@ -359,6 +366,22 @@ async def test_what_was_revoked_there_is_refused_here(service: Instance) -> None
 
 def digest_of(token: str) -> bytes:
     return hashlib.sha1(claims_of(token)["jti"].encode(), usedforsecurity=False).digest()
+
+
+async def test_an_adopted_token_that_was_revoked_there_is_not_answered_once_more(service: Instance) -> None:
+    token = legacy_token(await add_taken_over(service))
+    login = await adopted(service, token)
+    database = Database(url_of(service.settings))
+
+    async def blacklist() -> AsyncIterator[tuple[bytes, None]]:
+        yield digest_of(token), None
+
+    for newly_known in (1, 0):
+        assert await TakeoverRepository(database).revoke(blacklist(), refresh_ttl=timedelta(days=14)) == newly_known
+    await database.close()
+    for ask in (get_me, put_refresh, delete_logout):
+        assert_refused(await ask(service, token), 401, 40001)
+    success(await get_me(service, login.access_token))
 
 
 async def test_it_stays_known_as_long_as_it_could_count_and_then_is_forgotten(start: Start) -> None:

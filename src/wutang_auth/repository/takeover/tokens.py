@@ -16,7 +16,8 @@ class RevokedTokens:
     CREATE = Statement("CREATE TEMPORARY TABLE revoked (digest bytea, expires_at timestamptz) ON COMMIT DROP")
 
     # SECURITY: later than the application forgets it, where it can be refreshed here for longer; one without an end
-    # outlives every gate, which is open for sixty days at most
+    # outlives every gate, which is open for sixty days at most. One that has become a session here is not answered
+    # once more when it was revoked there; the session goes on, since its tokens are others
     ADD = Statement("""
         WITH clock AS MATERIALIZED (SELECT now() AS t)
         INSERT INTO legacy_tokens (digest, reason, expires_at)
@@ -24,7 +25,7 @@ class RevokedTokens:
             greatest(max(coalesce(revoked.expires_at, clock.t + interval '10 years')), clock.t + $refresh_ttl::interval)
         FROM revoked, clock
         GROUP BY revoked.digest, clock.t
-        ON CONFLICT DO NOTHING
+        ON CONFLICT (digest) DO UPDATE SET reason = 'imported' WHERE legacy_tokens.reason = 'adopted'
     """)
 
     PROLONG = Statement("""

@@ -90,7 +90,7 @@ async def open_services(
     sessions = SessionRepository(database, grouped_reads=settings.db_grouped_reads)
     mail = sender = None
     if settings.smtp_url is not None:
-        sender = mail_sender(settings, database)
+        sender = mail_sender(settings, database, longest_wait=intervals.mail_server_retry)
         mail = _mail_services(
             settings, database, counters, sender, users=users, sessions=sessions, passwords=passwords, rules=rules,
             throttle=throttle,
@@ -267,8 +267,8 @@ def mail_messages(settings: MailSettings) -> "Messages":
     )
 
 
-def mail_sender(settings: MailSettings, database: Database) -> "Sender":
-    """What sends the mails that wait in this database.
+def mail_sender(settings: MailSettings, database: Database, *, longest_wait: float) -> "Sender":
+    """What sends the mails that wait in this database; for so many seconds it lets an absent mail server be, at most.
 
     Raises:
         SettingsError: a text cannot be used.
@@ -282,6 +282,7 @@ def mail_sender(settings: MailSettings, database: Database) -> "Sender":
         transport=mail_transport(settings),
         lifetimes=LinkLifetimes(settings.reset_ttl, settings.verify_ttl, settings.invite_ttl),
         per_minute=settings.mail_per_minute,
+        longest_wait=longest_wait,
     )
 
 

@@ -3,6 +3,7 @@
 import os
 import time
 from email.message import EmailMessage
+from email.policy import SMTPUTF8
 from pathlib import Path
 
 from wutang_auth.errors import in_words
@@ -27,7 +28,7 @@ class FolderTransport:
             new = self._folder / f".{name}"
             # SECURITY: its links are as good as passwords
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(message.as_bytes())
+                file.write(message.as_bytes(policy=SMTPUTF8))
             new.rename(self._folder / name)
         except OSError as error:
             raise ServerAway(f"{self._folder} cannot be written to: {in_words(error)}") from None

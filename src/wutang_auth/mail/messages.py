@@ -35,7 +35,7 @@ class Messages:
         """`sender` is a name and an address; `links` are pages of the shop's own, with `{token}` in each."""
         name, address = sender
         self._texts = texts
-        self._sender = Address(name, addr_spec=_ascii_domain(address))
+        self._sender = _address(address, name)
         self._public_url = public_url
         self._links = links
 
@@ -67,21 +67,21 @@ class Messages:
         html = self._texts.html(kind, language).substitute({name: escape(value) for name, value in values.items()})
         message = EmailMessage(SMTP)
         message["From"] = self._sender
-        message["To"] = Address(addr_spec=_ascii_domain(to))
+        message["To"] = _address(to)
         message["Subject"] = subject.strip()
         message["Date"] = format_datetime(localtime())
         message["Message-ID"] = f"<{mail_id}@{self._sender.domain}>"
-        message["Content-Language"] = language
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office note comes back
         message.set_content(text.lstrip("\n"))
         message.add_alternative(html, subtype="html")
+        message["Content-Language"] = language  # earlier it would become the plain text's alone
         return message
 
     def compose_test(self, to: str) -> EmailMessage:
         """A mail that says no more than that it arrived."""
         message = EmailMessage(SMTP)
         message["From"] = self._sender
-        message["To"] = Address(addr_spec=_ascii_domain(to))
+        message["To"] = _address(to)
         message["Subject"] = "wutang-auth"
         message["Date"] = format_datetime(localtime())
         message["Message-ID"] = f"<{uuid4()}@{self._sender.domain}>"
@@ -95,10 +95,10 @@ class Messages:
         return page.replace("{token}", token)
 
 
-def _ascii_domain(address: str) -> str:
+def _address(address: str, name: str = "") -> Address:
     """The address with its domain in A-labels, which every mail server understands."""
     local, _, _ = address.rpartition("@")
-    return f"{local}@{canonical_email(address).rpartition('@')[2]}"
+    return Address(name, local, canonical_email(address).rpartition("@")[2])
 
 
 def _in_words(lifetime: timedelta, language: Language) -> str:

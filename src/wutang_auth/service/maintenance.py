@@ -28,6 +28,8 @@ class Intervals:
     key_file: float = 2.0
     pruning: float = 600.0
     calibration_retry: float = 2.0
+    mail_server_retry: float = 30.0
+    """At most; the first time it is one second."""
 
 
 @asynccontextmanager

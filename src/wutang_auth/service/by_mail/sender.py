@@ -20,7 +20,6 @@ logger = logging.getLogger(__name__)
 _LEASE = timedelta(seconds=60)  # longer than an attempt may take: then nobody else sends the same mail meanwhile
 _MAX_AGE = timedelta(hours=24)
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=10), timedelta(hours=1)
-_SERVER_WAITS = (1.0, 2.0, 5.0, 10.0, 30.0)  # seconds, then the last again
 _UNDO_AFTER_CONFIRMATION = timedelta(hours=72)
 _MINUTE = 60.0
 
@@ -56,6 +55,7 @@ class Sender:
 
     Args:
         per_minute: So many mails at most; the rest waits.
+        longest_wait: Seconds between two attempts to reach a mail server that is away, at most; the first is one.
         interval: Seconds between two looks at what waits, if nobody nudges.
         lease: How long a mail that was taken is left to who took it.
     """
@@ -69,6 +69,7 @@ class Sender:
         transport: Transport,
         lifetimes: LinkLifetimes,
         per_minute: int,
+        longest_wait: float = 30.0,
         interval: float = 1.0,
         lease: timedelta = _LEASE,
     ) -> None:
@@ -77,6 +78,7 @@ class Sender:
         self._messages = messages
         self._transport = transport
         self._lifetimes = lifetimes
+        self._longest_wait = longest_wait
         self._interval = interval
         self._lease = lease
         self._written = asyncio.Event()
@@ -117,10 +119,10 @@ class Sender:
                     return pause
         except AuthError as error:
             logger.warning("mails wait for the database: %s", in_words(error))
-            return _SERVER_WAITS[0]
+            return self._interval
         except Exception as error:  # noqa: BLE001 -- whatever it is, mails are sent again later
             _log_bug(error)
-            return _SERVER_WAITS[-1]
+            return self._longest_wait
         return None
 
     async def _try(self, claimed: ClaimedMail) -> float | None:
@@ -192,7 +194,7 @@ class Sender:
         if self._failures == 0:
             logger.error("mails wait: %s", error)
         self._failures += 1
-        return _SERVER_WAITS[min(self._failures, len(_SERVER_WAITS)) - 1]
+        return min(2.0 ** min(self._failures - 1, 10), self._longest_wait)
 
     def _pause_for_rate(self) -> float | None:
         """How long to wait, after so many mails in a minute."""

@@ -1,6 +1,7 @@
 """A small server that publishes keys and revocations as the service does, and misbehaves when it is told to."""
 
 import gzip
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -107,8 +108,8 @@ def eventually(is_so: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def publishing(publisher: Publisher) -> Iterator[Publisher]:
-    """Serve what it publishes, on a free port."""
+def publishing(publisher: Publisher, tls: ssl.SSLContext | None = None) -> Iterator[Publisher]:
+    """Serve what it publishes, on a free port, by TLS if there is a context for it."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -136,6 +137,9 @@ def publishing(publisher: Publisher) -> Iterator[Publisher]:
 
     server = Server(("127.0.0.1", 0), Handler)
     publisher.base_url = f"http://127.0.0.1:{server.server_port}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        publisher.base_url = f"https://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield publisher

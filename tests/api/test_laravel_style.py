@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from support.database import query
-from support.http import assert_refused
+from support.http import assert_refused, success
 from support.legacy import add_taken_over, get_me, legacy_token, put_refresh, sign, start_legacy, take_over
 from support.services import Instance, Start
 from support.tokens import bearer, claims_of, header_of
@@ -133,6 +133,9 @@ async def test_everything_else_stays_in_the_envelope(start: Start) -> None:
     assert (await client.get("/api/auth/sessions", headers=headers)).json()["code"] == 20001
     assert (await client.get("/api/response_code")).json()["code"] == 20001
     assert_refused(await client.get("/api/auth/sessions"), 401, 40001)
+    assert_refused(await client.patch("/api/auth/me", json={"name": "Ada"}), 401, 40001)
+    renamed = await client.patch("/api/auth/me", json={"name": "Ada"}, headers=headers)
+    assert success(renamed)["scopes"] == []
     assert_refused(await client.get("/api/users", headers=headers), 403, 40003)
     assert_refused(await client.get("/api/auth/verify"), 401, 40001)
     assert_refused(await client.post("/api/auth/login", json={}), 422, 10001)

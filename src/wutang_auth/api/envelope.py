@@ -155,7 +155,7 @@ def ok(
 ) -> Response:
     """The envelope of success; or, with RESPONSE_STYLE=laravel, what stands there instead."""
     if request.app.state["is_laravel_style"]:
-        body = _laravel_success(route_path(request.scope), data)
+        body = _laravel_success(_operation(request), data)
         if body is not None:
             return _Json(to_json(body), status)
     return _Json(_OK_HEAD[language(request)] + to_json(data) + b"}", status)
@@ -164,20 +164,26 @@ def ok(
 _LARAVEL_TOKEN = ("access_token", "token_type", "expires_in")
 _LARAVEL_USER = ("id", "name", "email", "email_verified_at", "created_at", "updated_at")
 _LARAVEL_REFUSALS = {
-    "/api/auth/login": b'{"error":"Unauthorized"}',
-    **dict.fromkeys(("/api/auth/refresh", "/api/auth/logout", "/api/auth/me"), b'{"message":"Unauthenticated."}'),
+    "POST /api/auth/login": b'{"error":"Unauthorized"}',
+    "PUT /api/auth/refresh": b'{"message":"Unauthenticated."}',
+    "DELETE /api/auth/logout": b'{"message":"Unauthenticated."}',
+    "GET /api/auth/me": b'{"message":"Unauthenticated."}',
 }
 """The 401s of the quick start of jwt-auth (https://jwt-auth.readthedocs.io/en/develop/quick-start/)."""
 
 
-def _laravel_success(path: str, data: Any) -> dict[str, Any] | None:
+def _operation(request: Request) -> str:
+    return f"{request.scope['method']} {route_path(request.scope)}"
+
+
+def _laravel_success(operation: str, data: Any) -> dict[str, Any] | None:
     """The body of the quick start of jwt-auth; None for routes that it has not."""
-    match path:
-        case "/api/auth/login" | "/api/auth/refresh":
+    match operation:
+        case "POST /api/auth/login" | "PUT /api/auth/refresh":
             return {name: data[name] for name in _LARAVEL_TOKEN}
-        case "/api/auth/me":
+        case "GET /api/auth/me":
             return {name: data[name] for name in _LARAVEL_USER}
-        case "/api/auth/logout":
+        case "DELETE /api/auth/logout":
             return {"message": "Successfully logged out"}
     return None
 
@@ -210,7 +216,7 @@ async def _handle(request: Request, error: Exception) -> Response:
             is_routine = route_path(request.scope) not in _TOKEN_PATHS
             audit.record("access_refused", reason=error.reason, is_routine=is_routine)
         if error.status == 401 and request.app.state["is_laravel_style"]:
-            body = _LARAVEL_REFUSALS.get(route_path(request.scope))
+            body = _LARAVEL_REFUSALS.get(_operation(request))
             if body is not None:
                 return Response(body, error.status, _refusal_headers(error), "application/json")
         return refusal(request, error)

@@ -18,7 +18,14 @@ from starlette.responses import Response
 
 from wutang_auth import errors
 from wutang_auth.api.bodies import ParsedBody
-from wutang_auth.api.dependencies import RequiredScope, auth_service, authenticate, mail_services, verify_service
+from wutang_auth.api.dependencies import (
+    RequiredScope,
+    auth_service,
+    authenticate,
+    mail_services,
+    recognize,
+    verify_service,
+)
 from wutang_auth.api.documentation.code_samples import code_samples
 from wutang_auth.api.documentation.examples import example
 from wutang_auth.api.documentation.refusals import REFUSALS
@@ -232,7 +239,7 @@ def _complete_operation(document: Document, route: RouteContext, operation: Docu
 
 
 def _security(dependencies: Sequence[Any], scopes: list[str]) -> list[dict[str, list[str]]]:
-    if authenticate in dependencies or verify_service in dependencies:
+    if not {authenticate, recognize, verify_service}.isdisjoint(dependencies):
         # OpenAPI 3.1, "Security Requirement Object": for a bearer scheme the list names the roles that are required
         return [{"accessToken": scopes}]
     if any(isinstance(dependency, SecurityBase) for dependency in dependencies):
@@ -257,7 +264,7 @@ def _refused(route: RouteContext, dependencies: Sequence[Any]) -> list[type[Auth
             found.add(errors.InsufficientScope)
         if isinstance(dependency, ParsedBody):
             found |= {errors.InvalidParameters, errors.UnsupportedMediaType}
-        if dependency in (auth_service, authenticate, mail_services, verify_service):
+        if dependency in (auth_service, authenticate, mail_services, recognize, verify_service):
             found.add(errors.Unavailable)
     if any(dependant.query_params or dependant.header_params for dependant in _dependants(route.dependant)):
         found.add(errors.InvalidParameters)

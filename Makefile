@@ -38,6 +38,11 @@ debian-programs:
 	|| { [ "$$(id -u)" = 0 ] && { apt-get update -qq && apt-get install -qq -y --no-install-recommends pgbouncer postgresql-15; } >/dev/null 2>&1; } \
 	|| { echo 'make faults needs PgBouncer and PostgreSQL 15. Install them: sudo apt-get install pgbouncer postgresql-15' >&2; exit 1; }
 
+takeover: venv takeover-programs  ## Rehearse the switch from Laravel, back and forward again, under load; TAKEOVER_SECONDS=15 is quicker
+	$(BIN)/pytest -n 0 -m '' -s tests/takeover $(ARGS)
+
+include tests/takeover/takeover.mk
+
 lint: venv check-locks  ## Check style, types, imports, the Dockerfile and the lock files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

@@ -70,7 +70,11 @@ def _remove_if_left(directory: Path) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Say what this run leaves out; pytest-xdist does not count it."""
-    return "without the tests marked `long`: `make faults` runs them" if config.option.markexpr == "not long" else None
+    return (
+        "without the tests marked `long`: `make faults` and `make takeover` run them"
+        if config.option.markexpr == "not long"
+        else None
+    )
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,14 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def running(*command: object, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def running(
+    *command: object, log: Path, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A program for as long as the block runs."""
     with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(*map(str, command), stdout=output, stderr=output)
+        process = await asyncio.create_subprocess_exec(
+            *map(str, command), stdout=output, stderr=output, env=environment
+        )
     try:
         yield process
     finally:

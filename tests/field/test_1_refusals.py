@@ -275,7 +275,8 @@ async def test_1_table_that_only_a_transaction_needs_is_logged_once_too(
 ) -> None:
     async with roles_of(database_url, "clerk") as roles:
         role = roles["clerk"]
-        await query(database_url, f"GRANT SELECT, INSERT, UPDATE, DELETE ON users, sessions, attempts TO {role}")
+        changed = "users, sessions, attempts, revocations"
+        await query(database_url, f"GRANT SELECT, INSERT, UPDATE, DELETE ON {changed} TO {role}")
         await query(database_url, f"GRANT SELECT ON emails TO {role}")
         await add_user(database_url, scopes=["users:read", "users:write"])
         service = await start(database_url=SecretStr(as_role(database_url, role)))

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 
+from support.commands import Shell
 from support.database import SERVER, TEMPLATE, administer, temporary_database, with_database
 from support.mail import Mailbox
 from support.services import Instance, environment_of, running
@@ -142,3 +143,9 @@ def mailbox(tmp_path: Path) -> Mailbox:
 def environment(database_url: str, keys_file: Path) -> dict[str, str]:
     """The environment for commands and servers in processes of their own."""
     return environment_of(database_url, keys_file)
+
+
+@pytest.fixture
+def shell(environment: dict[str, str]) -> Shell:
+    """Runs commands on this test's database."""
+    return Shell(environment)

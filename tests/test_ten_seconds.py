@@ -13,6 +13,7 @@ VERBS: dict[str, str] = {operation["operationId"]: path for path, item in PATHS.
 WITHOUT_A_SERVICE_STEP = {
     "response_code": "a catalogue in the code",
     "jwks": "the public half of the key ring, as it is",
+    "server_metadata": "the issuer's URL with the routes behind it",
     "healthz": "that it answers is the answer",
     "readyz": "what the process and its database say of themselves; no rule decides",
     "me": "its step is the guard of every route with a token: `authenticate`",

@@ -15,13 +15,17 @@ from wutang_auth.repository import (
     AttemptRepository,
     MailRepository,
     MailTokenRepository,
+    RevocationRepository,
     SchemaRepository,
     SessionRepository,
     UserRepository,
 )
 from wutang_auth.response_codes import Language
 from wutang_auth.service import AuthService, UserService
+from wutang_auth.service.introspection import IntrospectionService
 from wutang_auth.service.maintenance import Intervals, Prune, in_background
+from wutang_auth.service.revocation_view import RevocationView
+from wutang_auth.service.revocations import RevocationService
 from wutang_auth.service.throttle import Throttle
 from wutang_auth.service.verify import VerifyService
 from wutang_auth.settings import (
@@ -58,6 +62,8 @@ class Services:
     auth: AuthService
     users: UserService
     verify: VerifyService
+    revocations: RevocationService
+    introspection: IntrospectionService
     tokens: Tokens
     passwords: Passwords
     schema: SchemaRepository
@@ -116,9 +122,15 @@ async def open_services(
         refuse_unverified=mail.emails.refuse_unverified if mail and settings.login_needs_verified_email else None,
         legacy=legacy,
     )
+    revocations = RevocationRepository(database)
+    prunes.append(revocations.prune)
+    # a transaction has three times as long as a statement; what is given up ends a second later
+    view = RevocationView(revocations, write_seconds=3 * settings.db_statement_timeout + 2)
     services = Services(
         auth=auth,
-        verify=VerifyService(auth),
+        verify=VerifyService(auth, tokens, view, staleness=settings.verify_staleness),
+        revocations=RevocationService(view, tokens),
+        introspection=IntrospectionService(auth, tokens),
         users=UserService(
             users=users,
             sessions=sessions,
@@ -142,6 +154,7 @@ async def open_services(
         ):
             yield services
     finally:
+        await view.close()
         passwords.close()
         await counters.close()
         await database.close()

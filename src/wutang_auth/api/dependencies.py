@@ -24,6 +24,8 @@ from wutang_auth.errors import (
 from wutang_auth.factory import Services
 from wutang_auth.fields import parse_session_id, parse_user_id
 from wutang_auth.service import AuthService, Caller, UserService
+from wutang_auth.service.introspection import IntrospectionService
+from wutang_auth.service.revocations import RevocationService
 from wutang_auth.service.verify import VerifyService
 
 if TYPE_CHECKING:
@@ -90,6 +92,22 @@ async def verify_service(request: Request) -> VerifyService:
 
 
 VerifyServiceDep = Annotated[VerifyService, Depends(verify_service)]
+
+
+async def revocation_service(request: Request) -> RevocationService:
+    """The service of revocations."""
+    return services(request).revocations
+
+
+RevocationServiceDep = Annotated[RevocationService, Depends(revocation_service)]
+
+
+async def introspection_service(request: Request) -> IntrospectionService:
+    """The service of introspection."""
+    return services(request).introspection
+
+
+IntrospectionServiceDep = Annotated[IntrospectionService, Depends(introspection_service)]
 
 
 async def mail_services(request: Request) -> "MailServices":

@@ -31,7 +31,7 @@ from wutang_auth.cli.output import say
 from wutang_auth.settings import Settings, SettingsError
 
 _DEMO_EMAIL = "demo@wutang.example"
-_DEMO_SCOPES = ["users:read", "users:write"]
+_DEMO_SCOPES = ["tokens:introspect", "users:read", "users:write"]
 
 
 def dev(

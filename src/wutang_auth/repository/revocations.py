@@ -101,6 +101,18 @@ class RevocationRepository:
         rows = await self._database.fetch(self.PAGE, user_id=user_id, session_id=session_id, limit=limit)
         return [_revocation(row) for row in rows]
 
+    WRITE_AGAIN = Statement(f"""
+        UPDATE revocations SET revoked_at = {_WRITTEN}
+        FROM unnest($user_ids::bigint[], $session_ids::uuid[]) AS late (user_id, session_id)
+        WHERE revocations.user_id = late.user_id AND revocations.session_id = late.session_id
+        RETURNING revocations.session_id
+    """)
+
+    async def write_again(self, keys: Sequence[tuple[int, UUID]]) -> None:
+        """Let these be new to whoever follows the table; of a whole user, tokens made until now are revoked then."""
+        user_ids, session_ids = zip(*keys, strict=True)
+        await self._database.fetch(self.WRITE_AGAIN, user_ids=user_ids, session_ids=session_ids)
+
     PRUNE = Statement("""
         DELETE FROM revocations
         WHERE (user_id, session_id) IN (

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -30,13 +30,14 @@ from wutang_auth.repository import (
     Rotation,
     SessionRecord,
     SessionRepository,
+    SessionState,
     UserRecord,
     UserRepository,
 )
 from wutang_auth.response_codes import Language
 from wutang_auth.service.refresh_rule import outcome, parent_in_grace
 from wutang_auth.service.throttle import Attempt, Throttle
-from wutang_auth.tokens.access import Kind, TokenPair, Tokens
+from wutang_auth.tokens.access import Claims, Kind, TokenPair, Tokens
 
 if TYPE_CHECKING:
     from wutang_auth.service.legacy import LegacySessions
@@ -221,7 +222,22 @@ class AuthService:
             TokenInvalid: not an access token of ours.
             SessionEnded: logged out, refreshed since, or its user was disabled or deleted.
         """
-        claims = self._tokens.verify(token)
+        claims, session, user = await self.find_live(token)
+        if claims.generation == session.generation and session.confirmed_for is None:
+            await self._sessions.confirm(claims.user_id, claims.session_id, claims.generation)
+        return Caller(user, claims.session_id)
+
+    async def find_live(
+        self, token: str, accept: Container[Kind] = ("access",)
+    ) -> tuple[Claims, SessionState, UserRecord]:
+        """What a token says, its session and its user, if it counts now; to look is no use of it.
+
+        Raises:
+            TokenExpired: the token or its session is past its lifetime.
+            TokenInvalid: not a token of ours, or of another kind.
+            SessionEnded: logged out, refreshed since, or its user was disabled or deleted.
+        """
+        claims = self._tokens.verify(token, accept)
         if claims.legacy_digest is not None:
             await self._ensure_not_revoked_there(claims.legacy_digest)
         found = await self._sessions.read(claims.user_id, claims.session_id)
@@ -232,12 +248,15 @@ class AuthService:
             raise SessionEnded("user disabled")
         if session.has_expired:
             raise TokenExpired
-        if claims.generation == session.generation:
-            if session.confirmed_for is None:
-                await self._sessions.confirm(claims.user_id, claims.session_id, claims.generation)
-        elif not parent_in_grace(claims.generation, session, grace=self._refresh_grace):
+        if claims.generation != session.generation and not parent_in_grace(
+            claims.generation, session, grace=self._refresh_grace
+        ):
             raise SessionEnded("replaced")
-        return Caller(user, claims.session_id)
+        return claims, session, user
+
+    def takes_legacy(self, token: str) -> bool:
+        """Whether the token is one for the legacy gate."""
+        return self._legacy is not None and self._legacy.takes(token)
 
     def recognize(self, token: str) -> Awaitable[Caller]:
         """Let in the bearer of an access token, or of a legacy token, which is good for this and no other question.

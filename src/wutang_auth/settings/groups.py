@@ -155,6 +155,9 @@ class HttpSettings(SettingsGroup):
     trusted_proxies: Networks = Field((), description="networks whose `X-Forwarded-For` is believed, comma-separated")
     cors_origins: Origins = Field((), description="origins that browsers may call from, comma-separated; empty: none")
     root_path: RootPath = Field("", description="the prefix that a gateway strips before it forwards, such as `/auth`")
+    verify_staleness: float = Field(
+        0.0, ge=0, le=10, description="how old what `/api/auth/verify` knows of logouts may be; 0: it asks PostgreSQL"
+    )
     response_style: Annotated[Literal["envelope", "laravel"], ANY_CASE] = Field(
         "envelope",
         description="`laravel`: login, refresh, logout, `me` and their 401s have the bodies of jwt-auth's quick start",

@@ -28,7 +28,8 @@ _TYP: dict[Kind, str] = {"access": "at+jwt", "refresh": "rt+jwt"}  # RFC 9068 se
 _KIND: dict[str, Kind] = {typ: kind for kind, typ in _TYP.items()}
 
 _SIGNATURE_SIZE = {"ES256": 64, "HS256": 32}  # RS256: the key's own
-_BACKDATED_SECONDS = 5
+BACKDATED_SECONDS = 5
+"""How far back `iat` lies."""
 _MAX_GENERATION = 2**31 - 1
 _CACHED_TOKENS = 4096  # twice: see _Verified
 _CACHED_HEADERS = 64
@@ -47,6 +48,8 @@ class Claims:
     """The later of `iat` and `nbf`, in seconds since the epoch."""
     expires_at: int
     """In seconds since the epoch."""
+    scope: str = ""
+    """The scopes of an access token, between spaces, as they were when it was made."""
     legacy_digest: bytes | None = None
     """Of a token that the earlier application takes too: by what it is known where it was revoked there."""
 
@@ -187,7 +190,7 @@ class Tokens:
         jti = secrets.token_hex(32)
         common = {"iss": self._issuer, "sub": str(user_id), "sid": str(session_id), "gen": generation}
         # other machines' clocks lie behind ours, and not all who verify allow for that
-        times = {"iat": now - _BACKDATED_SECONDS, "nbf": now - _BACKDATED_SECONDS}
+        times = {"iat": now - BACKDATED_SECONDS, "nbf": now - BACKDATED_SECONDS}
         access = {
             **common, **times, "aud": self._audience["access"], "client_id": self._client_id,
             "exp": now + access_ttl, "jti": jti[:32], "scope": " ".join(scopes),
@@ -199,6 +202,23 @@ class Tokens:
             "exp": now + refresh_ttl, "jti": jti[32:],
         }  # fmt: skip
         return TokenPair(_sign(ring, "access", access), access_ttl, _sign(ring, "refresh", refresh), refresh_ttl)
+
+    def document_of(self, token: str) -> dict[str, object]:
+        """All that a token says that was verified before."""
+        document: dict[str, object] = strict_json.loads(base64url.decode(token.split(".")[1]))
+        return document
+
+    def times_of_a_document(self, lifetime: int) -> dict[str, object]:
+        """The claims `iss`, `iat` and `exp` of a document that is made now and good for this many seconds."""
+        now = int(self._clock())
+        return {"iss": self._issuer, "iat": now - BACKDATED_SECONDS, "exp": now + lifetime}
+
+    def sign_document(self, typ: str, claims: dict[str, Any]) -> str:
+        """A JWT of this type, which is no token, by the key that signs."""
+        signer = self._ring.signers["refresh"]
+        head = base64url.encode(to_json({"alg": signer.alg, "typ": typ, "kid": signer.kid}))
+        signed = f"{head}.{base64url.encode(to_json(claims))}"
+        return f"{signed}.{base64url.encode(signer.sign(signed.encode()))}"
 
     def verify(self, token: str, accept: Container[Kind] = ("access",), *, expired_ok: Container[Kind] = ()) -> Claims:
         """The only way in.
@@ -251,9 +271,10 @@ class Tokens:
         # SECURITY: the earlier application's secret is good for access tokens of this one form
         if ("aud" in claims or kind != "access") if is_legacy else claims["aud"] != self._audience[kind]:
             raise TokenInvalid("wrong audience")
+        scope = ""
         if kind == "access":
             text(claims["client_id"])
-            text(claims["scope"])
+            scope = text(claims["scope"])
         jti = text(claims["jti"])
         return Claims(
             kind,
@@ -262,6 +283,7 @@ class Tokens:
             within(claims["gen"], _MAX_GENERATION),
             max(within(claims["iat"], MAX_TIME), within(claims["nbf"], MAX_TIME)),
             within(claims["exp"], MAX_TIME),
+            scope,
             jti_digest(jti) if is_legacy else None,
         )
 

@@ -17,7 +17,19 @@ from support.users import PASSWORD, Login, add_user, log_in
 from wutang_auth.api.documentation.code_samples import EXAMPLE_BASE, example_request
 
 LANGUAGES = os.environ.get("SAMPLE_LANGUAGES", "Shell Python").split()
-SCOPES = ["users:read", "users:write", "orders:read"]  # the last is one that the examples give away
+SCOPES = [
+    "tokens:introspect",
+    "users:read",
+    "users:write",
+    "orders:read",
+]  # the last is one that the examples give away
+
+EXPECTED = {
+    "verify": "(?i)x-user-id",
+    "introspect": "active",
+    "revocation_list": r"eyJ\S+",
+    "server_metadata": "jwks_uri",
+}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -25,7 +37,7 @@ async def test_samples_of_every_operation_run(
     language: str, environment: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     async with (
-        serving(environment, tmp_path / "log") as server,
+        serving(environment | {"WUTANG_ISSUER": "https://auth.wutang.example"}, tmp_path / "log") as server,
         httpx.AsyncClient(base_url=server.base_url) as client,
     ):
         document = (await client.get("/openapi.json")).json()
@@ -37,7 +49,7 @@ async def test_samples_of_every_operation_run(
                 printed = await execute(language, source, tmp_path)
                 # as JSON, as Python and JavaScript print an object, as PHP prints an array
                 code = r"""code['"\]]*\s*(:|=>)\s*20001\b""" if path.startswith("/api/") else "keys|ok"
-                expected = {"verify": "(?i)x-user-id"}.get(operation["operationId"], code)
+                expected = EXPECTED.get(operation["operationId"], code)
                 assert re.search(expected, printed), f"{language}, {operation['operationId']}:\n{source}\n{printed}"
 
 

@@ -22,7 +22,7 @@ OPERATIONS = {
     for method, operation in item.items()
 }
 READERS = ("list_users", "get_user")
-WITHOUT_ENVELOPE = ("verify",)
+WITHOUT_ENVELOPE = ("verify", "introspect")
 BY_MAIL = {
     "reauthenticate", "ask_to_register", "register", "ask_for_reset", "reset_password", "look_up_link",
     "ask_for_email_change", "confirm_email", "undo_email_change", "ask_for_verification", "verify_email", "send_reset",
@@ -59,7 +59,11 @@ def answers(operation: dict[str, Any]) -> set[tuple[int, int]]:
     for status, response in operation["responses"].items():
         for content in resolved(response).get("content", {}).values():
             examples = [example["value"] for example in content.get("examples", {}).values()]
-            found |= {(int(status), value.get("code", 0)) for value in examples or [content["example"]]}
+            found |= {
+                (int(status), value["code"])
+                for value in examples or [content["example"]]
+                if isinstance(value, dict) and "code" in value
+            }
     return found
 
 
@@ -94,6 +98,9 @@ def test_documented_routes_are_the_contracts() -> None:
         "PATCH /api/auth/me": "update_me",
         "PUT /api/auth/password": "change_password",
         "GET /api/auth/verify": "verify",
+        "POST /api/auth/introspect": "introspect",
+        "GET /.well-known/revocations": "revocation_list",
+        "GET /.well-known/oauth-authorization-server": "server_metadata",
         "POST /api/auth/reauthenticate": "reauthenticate",
         "POST /api/auth/register": "ask_to_register",
         "PUT /api/auth/register": "register",

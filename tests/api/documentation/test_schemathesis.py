@@ -17,7 +17,7 @@ _SESSIONS = 3000
 _ADD = """
     WITH made AS (
         INSERT INTO users (email, canonical_email, name, password_hash, scopes)
-        SELECT email, email, 'Ada', 'x', '{users:read,users:write}'
+        SELECT email, email, 'Ada', 'x', '{tokens:introspect,users:read,users:write}'
         FROM generate_series(1, $1) AS number, LATERAL (SELECT 'user' || number || '@wutang.example') AS given (email)
         RETURNING id
     )

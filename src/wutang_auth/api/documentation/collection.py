@@ -33,12 +33,20 @@ class _Step:
 
 # Folder by folder, from top to bottom: what is created is also removed, and the log-out comes last.
 _RUN: Final[dict[str, tuple[_Step, ...]]] = {
-    "General": (_Step("response_code"), _Step("jwks"), _Step("healthz"), _Step("readyz")),
+    "General": (
+        _Step("response_code"),
+        _Step("jwks"),
+        _Step("revocation_list"),
+        _Step("server_metadata", "The metadata, which an issuer that is no https URL has not", expected=(404, 40004)),
+        _Step("healthz"),
+        _Step("readyz"),
+    ),
     "Log in": (
         _Step("login", body={"email": "{{email}}", "password": "{{password}}"}, keeps=_PAIR),
         _Step("me"),
         _Step("refresh", bearer="refreshToken", keeps=_PAIR),
         _Step("verify"),
+        _Step("introspect", body={"token": "{{accessToken}}"}),
     ),
     "Users": (
         _Step("list_users"),
@@ -131,7 +139,7 @@ def _item(document: dict[str, Any], step: _Step, path: str, method: str) -> dict
         raw = json.dumps(example.body if step.body is None else step.body, ensure_ascii=False, indent=4)
         request["body"] = {"mode": "raw", "raw": raw, "options": {"raw": {"language": "json"}}}
 
-    events = [_event("test", _assertions(status, code, step.keeps, has_body=bool(success)))]
+    events = [_event("test", _assertions(status, code, step.keeps, is_json=example.answer == "json"))]
     if step.before:
         events.append(_event("prerequest", [step.before]))
     return {
@@ -175,9 +183,9 @@ def _url(path: str, operation: dict[str, Any], example: ExampleRequest) -> dict[
     }
 
 
-def _assertions(status: int, code: int | None, keeps: Mapping[str, str], *, has_body: bool) -> list[str]:
+def _assertions(status: int, code: int | None, keeps: Mapping[str, str], *, is_json: bool) -> list[str]:
     lines = [f'pm.test("the status is {status}", () => pm.response.to.have.status({status}));']
-    if has_body:
+    if is_json:
         lines.append("const answer = pm.response.json();")
     if code is not None:
         lines.append(f'pm.test("the code is {code}", () => pm.expect(answer.code).to.eql({code}));')

@@ -2,13 +2,24 @@
 
 from types import ModuleType
 
-from wutang_auth.api.routes import account, auth, docs, health, response_codes, users, verify, well_known
+from wutang_auth.api.routes import (
+    account,
+    auth,
+    docs,
+    health,
+    introspect,
+    response_codes,
+    revocations,
+    users,
+    verify,
+    well_known,
+)
 from wutang_auth.settings import Settings
 
 
 def modules_for(settings: Settings) -> list[ModuleType]:
     """The modules whose `router` the application has; what is off is not imported."""
-    found = [auth, verify, users, response_codes, well_known, health, docs, account]
+    found = [auth, verify, introspect, users, response_codes, well_known, revocations, health, docs, account]
     if settings.smtp_url is not None:
         from wutang_auth.api.routes import email, links, password_reset, reauthenticate
 

@@ -1,5 +1,7 @@
 """What other services read to verify tokens by themselves."""
 
+from urllib.parse import urlsplit
+
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
@@ -8,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from wutang_auth.api.dependencies import services
+from wutang_auth.api.documentation.refusals import refusals
+from wutang_auth.errors import NotFound
 
 router = APIRouter(tags=["keys"])
 
@@ -71,3 +75,51 @@ async def jwks(request: Request) -> Response:
     the token's `kid` names, and ask again when there is none, at most every five minutes. No envelope.
     """
     return Response(to_json(services(request).tokens.ring.jwks()), 200, _CACHE, JwkSetResponse.media_type)
+
+
+class ServerMetadataBody(BaseModel):
+    """What there is here for programs that know OAuth 2 (RFC 8414 section 2)."""
+
+    issuer: str = Field(examples=["https://auth.shop.example"])
+    jwks_uri: str = Field(examples=["https://auth.shop.example/.well-known/jwks.json"])
+    introspection_endpoint: str = Field(examples=["https://auth.shop.example/api/auth/introspect"])
+    introspection_endpoint_auth_methods_supported: list[str] = Field(examples=[["Bearer"]])
+    service_documentation: str = Field(examples=["https://auth.shop.example/docs"])
+    response_types_supported: list[str] = Field(description="none: a login is no OAuth flow", examples=[[]])
+    grant_types_supported: list[str] = Field(description="none, too", examples=[[]])
+
+
+_METADATA_PATH = "/.well-known/oauth-authorization-server"
+
+
+@router.get(
+    _METADATA_PATH,
+    operation_id="server_metadata",
+    response_model=ServerMetadataBody,
+    response_description="The metadata.",
+    responses=refusals(NotFound),
+)
+async def server_metadata(request: Request) -> Response:
+    """Where to find what verifies tokens (RFC 8414).
+
+    Where `WUTANG_ISSUER` is an https URL; the path may be followed by that of the issuer. No envelope.
+    """
+    issuer = request.app.state.settings.issuer
+    parts = urlsplit(issuer)
+    asked = request.path_params.get("issuer_path")
+    if parts.scheme != "https" or not parts.netloc or asked not in (None, parts.path.strip("/")):
+        raise NotFound
+    base = issuer.removesuffix("/")
+    metadata = {
+        "issuer": issuer,
+        "jwks_uri": f"{base}/.well-known/jwks.json",
+        "introspection_endpoint": f"{base}/api/auth/introspect",
+        "introspection_endpoint_auth_methods_supported": ["Bearer"],
+        "service_documentation": f"{base}/docs",
+        "response_types_supported": [],
+        "grant_types_supported": [],
+    }
+    return Response(to_json(metadata), 200, _CACHE, "application/json")
+
+
+router.get(f"{_METADATA_PATH}/{{issuer_path:path}}", include_in_schema=False)(server_metadata)

@@ -1,0 +1,175 @@
+"""The live revocations in memory, as each worker follows them in PostgreSQL."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from contextvars import Context
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from wutang_auth.errors import DatabaseUnavailable
+from wutang_auth.repository.revocations import WHOLE_USER, Revocation, RevocationRepository
+
+_LONGEST_GAP: Final = 60.0
+_SWEEP_SECONDS: Final = 1.0
+_PAGE: Final = 500
+_FIRST_KEY: Final = (0, WHOLE_USER)
+_Key = tuple[int, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A revocation, and when this worker saw it first, by the database's clock."""
+
+    revocation: Revocation
+    at: datetime
+
+
+class RevocationView:
+    """All live revocations, no older than whoever asks for them wants.
+
+    There is no background task: who asks has the table looked at, and those who ask meanwhile share the look. A look
+    reads what was written lately: within the time that a statement may take, and since the look before. So it finds
+    whatever committed in time, in any order, and waits for nobody's transaction. What committed later than that, such
+    as what waited for a standby or was written by a long transaction, is found by going through the whole table, page
+    after page. It is then written again, so that for every worker, and every cursor, it is new.
+    """
+
+    def __init__(self, revocations: RevocationRepository, *, write_seconds: float) -> None:
+        """`write_seconds` is how long it may take from the writing of a revocation to its commit, normally."""
+        self._revocations = revocations
+        self._window = timedelta(seconds=write_seconds)
+        self._seen: dict[_Key, Seen] = {}
+        """In the order in which they were seen."""
+        self._looked_at = float("-inf")
+        """When the last look began, by the monotonic clock."""
+        self._task: asyncio.Task[None] | None = None
+        self._next_page: _Key = _FIRST_KEY
+        self._swept_at = float("-inf")
+        self.now: datetime | None = None
+        """When the last look began, by the database's clock; None: there was none yet."""
+        self.changed_at: datetime | None = None
+        """When the last look began that found something new: nothing seen since then is missing here."""
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago the last look began."""
+        return time.monotonic() - self._looked_at
+
+    def is_ended(self, user_id: int, session_id: UUID) -> bool:
+        """Whether the session has ended."""
+        return (user_id, session_id) in self._seen
+
+    def has_lost_scopes(self, user_id: int) -> bool:
+        """Whether tokens of this user may name scopes that are gone."""
+        return (user_id, WHOLE_USER) in self._seen
+
+    def since(self, earliest: datetime | None) -> list[Revocation]:
+        """What was seen since then, the latest first; without a time, all of it."""
+        found = []
+        for seen in reversed(self._seen.values()):
+            if earliest is not None and seen.at <= earliest:
+                break
+            found.append(seen.revocation)
+        return found
+
+    async def ensure_age(self, max_age: float) -> None:
+        """Look, unless the last look began within this many seconds.
+
+        Raises:
+            DatabaseUnavailable: PostgreSQL is away or too slow.
+        """
+        wanted = time.monotonic() - max_age
+        while self._looked_at < wanted:
+            task = self._task or self.begin_look()
+            await asyncio.wait([task])
+            error = task.exception()
+            if isinstance(error, DatabaseUnavailable):  # one of its own for each who waits
+                raise DatabaseUnavailable("the revocations cannot be read") from error
+            if error is not None:
+                raise error
+
+    def begin_look(self) -> asyncio.Task[None]:
+        """Look, without waiting for it; the look that is under way if there is one."""
+        if self._task is None:
+            # a context of its own: what limits one request must not limit the others
+            self._task = asyncio.get_running_loop().create_task(self._look(), context=Context())
+            self._task.add_done_callback(self._looked)
+        return self._task
+
+    def _looked(self, task: asyncio.Task[None]) -> None:
+        self._task = None
+        if not task.cancelled():
+            task.exception()  # whoever waits raises it; nobody may
+
+    async def close(self) -> None:
+        """End the look that is under way."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError, DatabaseUnavailable):
+                await self._task
+
+    async def _look(self) -> None:
+        began = time.monotonic()
+        gap = min(began - self._looked_at, _LONGEST_GAP)
+        pages: list[Revocation] = []
+        if began - self._looked_at > _LONGEST_GAP:
+            pages = await self._whole_table()
+        elif began - self._swept_at > _SWEEP_SECONDS:
+            pages = await self._page()
+        elapsed = time.monotonic() - began
+        asked = time.monotonic()
+        now, recent = await self._revocations.recent(self._window + timedelta(seconds=gap + elapsed))
+        # later than the snapshot of the query: who has a cursor of a time before has not got these
+        seen_at = now + timedelta(seconds=time.monotonic() - asked)
+        await self._write_again(pages)
+        self._forget_expired(now)
+        if self._add([*pages, *recent], seen_at) or self.changed_at is None:
+            self.changed_at = now
+        self.now = now
+        self._looked_at = began
+
+    async def _whole_table(self) -> list[Revocation]:
+        found: list[Revocation] = []
+        self._next_page = _FIRST_KEY
+        while True:
+            page = await self._page()
+            found += page
+            if self._next_page == _FIRST_KEY:
+                return found
+
+    async def _page(self) -> list[Revocation]:
+        page = await self._revocations.page(self._next_page, _PAGE)
+        last = page[-1] if len(page) == _PAGE else None
+        self._next_page = _FIRST_KEY if last is None else (last.user_id, last.session_id)
+        self._swept_at = time.monotonic()
+        return list(page)
+
+    async def _write_again(self, pages: Iterable[Revocation]) -> None:
+        """Make those new that a look before should have found, had they been there in time."""
+        if self.now is not None:
+            found_until = self.now - self._window
+            late = [_key(each) for each in pages if each.revoked_at <= found_until and _key(each) not in self._seen]
+            if late:
+                await self._revocations.write_again(late)
+
+    def _add(self, found: Iterable[Revocation], seen_at: datetime) -> bool:
+        is_new = False
+        for revocation in found:
+            known = self._seen.get(_key(revocation))
+            if known is None or known.revocation != revocation:
+                self._seen.pop(_key(revocation), None)  # to the end
+                self._seen[_key(revocation)] = Seen(revocation, seen_at)
+                is_new = True
+        return is_new
+
+    def _forget_expired(self, now: datetime) -> None:
+        for key in [key for key, seen in self._seen.items() if seen.revocation.expires_at <= now]:
+            del self._seen[key]
+
+
+def _key(revocation: Revocation) -> _Key:
+    return revocation.user_id, revocation.session_id

@@ -116,19 +116,21 @@ def _resident(pid: int) -> int:
 
 def thread_seconds(pid: int) -> dict[int, float]:
     """Seconds of processor time that each thread of a process has had."""
-    return {int(thread.name): _cpu_seconds(thread) for thread in Path(f"/proc/{pid}/task").iterdir()}
+    return {int(thread.name): sum(_cpu_seconds(thread)[:2]) for thread in Path(f"/proc/{pid}/task").iterdir()}
 
 
 def _tree_seconds(pid: int) -> float:
-    return sum(_cpu_seconds(Path(f"/proc/{process}")) for process in tree(pid))
+    """Of a process and all that descend from it, those included that have ended."""
+    return sum(sum(_cpu_seconds(Path(f"/proc/{process}"))) for process in tree(pid))
 
 
-def _cpu_seconds(directory: Path) -> float:
+def _cpu_seconds(directory: Path) -> tuple[float, ...]:
+    """As user, in the kernel, and the same two of children that have ended."""
     try:
         words = (directory / "stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0.0
-    return (int(words[11]) + int(words[12])) / _TICKS
+        return (0.0,)
+    return tuple(int(word) / _TICKS for word in words[11:15])
 
 
 def describe() -> dict[str, str]:

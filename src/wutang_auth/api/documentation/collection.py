@@ -73,11 +73,26 @@ _RUN: Final[dict[str, tuple[_Step, ...]]] = {
             keeps={"sessionId": "answer.data.find((session) => !session.current).id"},
         ),
         _Step("end_session", bearer="newAccessToken"),
+        _Step("ask_for_verification", bearer="newAccessToken"),
+        _Step("ask_for_email_change", bearer="newAccessToken", body={"email": "another.{{newEmail}}"}),
         _Step(
             "change_password",
             bearer="newAccessToken",
             body={"current_password": "{{newPassword}}", "new_password": "another {{newPassword}}"},
         ),
+    ),
+    # the links themselves are in the mails, so that of these only the refusals can be shown
+    "By mail": (
+        _Step("ask_to_register", body={"email": "not.yet.{{newEmail}}"}),
+        _Step("register", expected=(409, 10003)),
+        _Step("ask_for_reset", body={"email": "{{newEmail}}"}),
+        _Step("reset_password", expected=(409, 10003)),
+        _Step("look_up_link", expected=(404, 40004)),
+        _Step("verify_email", expected=(409, 10003)),
+        _Step("confirm_email", expected=(409, 10003)),
+        _Step("undo_email_change", expected=(409, 10003)),
+        _Step("reauthenticate", body={"password": "{{password}}"}),
+        _Step("send_reset"),
     ),
     "Clean up and log out": (
         _Step("delete_user"),

@@ -15,9 +15,12 @@ from wutang_auth.settings import (
     PasswordSettings,
     Settings,
     SettingsError,
+    SmtpServer,
     is_set,
     load,
     name_warnings,
+    parse_smtp_url,
+    split_sender,
 )
 from wutang_auth.settings.processors import processors
 
@@ -126,7 +129,55 @@ def test_database_url_is_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert load(Settings).database_url.get_secret_value() == url
 
 
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("smtps://smtp.shop.example", SmtpServer("smtp.shop.example", 465, "from the start")),
+        ("smtp://smtp.shop.example", SmtpServer("smtp.shop.example", 587, "starttls")),
+        ("smtp://u%40x:p%2F%3Aw@h:2525/", SmtpServer("h", 2525, "starttls", "u@x", "p/:w")),
+        ("smtp://localhost:25", SmtpServer("localhost", 25, "none")),
+        ("smtp://127.8.9.1", SmtpServer("127.8.9.1", 587, "none")),
+        ("smtp://[::1]:26", SmtpServer("::1", 26, "none")),
+        ("smtps://127.0.0.1", SmtpServer("127.0.0.1", 465, "from the start")),
+        ("file:///var/mails%20here", Path("/var/mails here")),
+    ],
+)
+def test_url_of_a_mail_server_is_taken_apart(url: str, server: SmtpServer | Path) -> None:
+    assert parse_smtp_url(url) == server
+    assert "p/:w" not in repr(parse_smtp_url(url))
+
+
+@pytest.mark.parametrize(
+    ("text", "sender"),
+    [
+        ("no-reply@shop.example", ("", "no-reply@shop.example")),
+        ("Shop <no-reply@shop.example>", ("Shop", "no-reply@shop.example")),
+        ('"The Shop, Ltd." <no-reply@shop.example>', ("The Shop, Ltd.", "no-reply@shop.example")),
+        ("店铺 <no-reply@店铺.example>", ("店铺", "no-reply@店铺.example")),
+    ],
+)
+def test_sender_is_an_address_with_or_without_a_name(text: str, sender: tuple[str, str]) -> None:
+    assert split_sender(text) == sender
+
+
 REFUSED: dict[str, tuple[str, str, str]] = {
+    "a mail server by HTTP": ("SMTP_URL", f"https://u:{CANARY}@h", "must be a URL such as smtps://user:password@host"),
+    "a mail server with a path": ("SMTP_URL", f"smtp://u:{CANARY}@h/inbox", "must be a URL such as smtps://"),
+    "a mail server with a query": ("SMTP_URL", f"smtp://h?password={CANARY}", "must be a URL such as smtps://"),
+    "a mail server with a bad port": ("SMTP_URL", f"smtp://u:{CANARY}/x@h", "must be a URL such as smtps://"),
+    "a mail server without a password": ("SMTP_URL", f"smtp://{CANARY}@h", "must have both a user and a password"),
+    "mails into a relative directory": ("SMTP_URL", f"file://{CANARY}/mails", "must be a URL such as smtps://"),
+    "a sender without an address": ("MAIL_FROM", CANARY, "must be an address, or a name and an address"),
+    "two senders": ("MAIL_FROM", f"<a@x.example> <{CANARY}@x.example>", "must be an address, or a name and an address"),
+    "our URL without a scheme": ("PUBLIC_URL", f"{CANARY}.example", "must be the URL under which people reach"),
+    "our URL with a fragment": ("PUBLIC_URL", f"https://shop.example/#{CANARY}", "must be the URL under which people"),
+    "our URL with a password": ("PUBLIC_URL", f"https://u:{CANARY}@shop.example", "must be the URL under which people"),
+    "a link without its token": ("LINK_RESET", f"https://shop.example/{CANARY}#x", "{token} behind its #"),
+    "a link with its token in the query": ("LINK_RESET", f"https://{CANARY}.x/?t={{token}}#", "{token} behind its #"),
+    "a link that is a script": ("LINK_VERIFY", f"javascript:{CANARY}#{{token}}", "{token} behind its #"),
+    "a domain with a path": ("REGISTRATION_DOMAINS", f"shop.example,{CANARY}/x", "must be domains such as"),
+    "registration for some": ("REGISTRATION", CANARY, "input should be 'off', 'domains' or 'open'"),
+    "a link for ever": ("RESET_TTL", "86401", "less than or equal to 86400"),
     "a URL of another database": ("DATABASE_URL", f"mysql://{CANARY}@h/d", "must be a URL that begins with postgresql://"),
     "JDBC's URL": ("DATABASE_URL", f"jdbc:postgresql://{CANARY}@h/d", "must be a URL that begins with"),
     "words, no URL": ("DATABASE_URL", f"host=h password={CANARY}", "must be a URL that begins with postgresql://"),
@@ -204,7 +255,27 @@ def test_bad_setting_is_refused_in_one_line_that_names_it_and_shows_no_value(
     assert refused.value.__suppress_context__
 
 
+MAIL = {
+    "SMTP_URL": f"smtps://shop:{CANARY}@smtp.shop.example",
+    "MAIL_FROM": "no-reply@shop.example",
+    "PUBLIC_URL": "https://shop.example/auth",
+}
 TOGETHER: dict[str, tuple[dict[str, str], str]] = {
+    "a mail server without a sender": (
+        MAIL | {"MAIL_FROM": ""}, "WUTANG_MAIL_FROM is not set, but WUTANG_SMTP_URL is, which needs it",
+    ),
+    "a mail server without our own URL": (
+        MAIL | {"PUBLIC_URL": ""}, "WUTANG_PUBLIC_URL is not set, but WUTANG_SMTP_URL is, which needs it",
+    ),
+    "registration without mail": ({"REGISTRATION": "open"}, "WUTANG_REGISTRATION needs mail: set WUTANG_SMTP_URL too"),
+    "verified addresses without mail": (
+        {"LOGIN_NEEDS_VERIFIED_EMAIL": "true"},
+        "WUTANG_LOGIN_NEEDS_VERIFIED_EMAIL needs mail: set WUTANG_SMTP_URL too",
+    ),
+    "registration for no domains": (
+        MAIL | {"REGISTRATION": "domains"},
+        "WUTANG_REGISTRATION_DOMAINS is not set: the domains whose addresses may register",
+    ),
     "a legacy secret without an end": (
         {"LEGACY_SECRET": CANARY * 9}, "WUTANG_LEGACY_UNTIL is not set: WUTANG_LEGACY_SECRET needs it",
     ),

@@ -144,14 +144,16 @@ class UpdateMeBody(RequestBody):
     name: Name = Field(examples=["Grace Hopper"])
 
 
-def _without_default_password(schema: dict[str, Any]) -> None:
+def _password_unless_invited(schema: dict[str, Any]) -> None:
     schema["properties"]["password"].pop("default", None)
+    is_invited = {"properties": {"invite": {"const": True}}, "required": ["invite"]}
+    schema |= {"if": is_invited, "then": {"not": {"required": ["password"]}}, "else": {"required": ["password"]}}
 
 
 class CreateUserBody(RequestBody):
     """A user to be."""
 
-    model_config = ConfigDict(json_schema_extra=_without_default_password)
+    model_config = ConfigDict(json_schema_extra=_password_unless_invited)
 
     email: Email = Field(description="trimmed; unique whatever its case", examples=["grace@wutang.example"])
     invite: bool = Field(

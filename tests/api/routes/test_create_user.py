@@ -7,8 +7,10 @@ import pytest
 
 from support.database import stored_hash
 from support.http import assert_refused, success
+from support.mail import Mailbox
 from support.services import Instance, Start
 from support.users import (
+    NEW_PASSWORD,
     NEW_USER,
     WRITER,
     administrator,
@@ -111,3 +113,31 @@ async def test_nobody_gives_scopes_it_does_not_hold(service: Instance) -> None:
     assert_refused(await update(service, root, user["id"], scopes=["orders:write"]), 409, 10003)
     assert_refused(await update(service, root, root.user_id, scopes=[*WRITER, "orders:read", "root"]), 409, 10003)
     assert success(await me(service, root))["scopes"] == [*WRITER, "orders:read"]
+
+
+async def test_who_is_invited_is_there_without_a_password(start: Start, mailbox: Mailbox) -> None:
+    service = await start(**mailbox.settings(language="en"))
+    caller = await administrator(service)
+    new = {"email": "grace@wutang.example", "invite": True, "scopes": ["users:read"]}
+    user = success(await service.client.post("/api/users", json=new, headers=caller.headers), 201)
+    assert (user["email"], user["scopes"], user["email_verified_at"]) == ("grace@wutang.example", ["users:read"], None)
+    assert await stored_hash(service.settings, user_id=user["id"]) == "!"
+    [mail] = await mailbox.all(service)
+    assert (mail["To"], mail["Subject"]) == ("grace@wutang.example", "Your account at id.shop.example")
+
+
+async def test_nobody_chooses_the_password_of_who_is_invited(start: Start, mailbox: Mailbox) -> None:
+    service = await start(**mailbox.settings())
+    caller = await administrator(service)
+    for body in ({"invite": True, "password": NEW_PASSWORD}, {"invite": False}, {}):
+        new = {"email": "grace@wutang.example", **body}
+        response = await service.client.post("/api/users", json=new, headers=caller.headers)
+        [error] = assert_refused(response, 422, 10001)["errors"]
+        assert error["field"] == "password"
+    assert await mailbox.all(service) == []
+
+
+async def test_without_a_mail_server_nobody_is_invited(service: Instance) -> None:
+    caller = await administrator(service)
+    new = {"email": "grace@wutang.example", "invite": True}
+    assert_refused(await service.client.post("/api/users", json=new, headers=caller.headers), 404, 40004)

@@ -130,6 +130,7 @@ async def test_a_refresh_makes_it_a_session_that_lives_as_long_as_it_could_be_re
     assert session["id"].version == 5
     assert session["authenticated_at"] == issued_at
     assert session["expires_at"] == issued_at + timedelta(seconds=1_209_600)
+    assert session["access_expires_at"] == session["created_at"] + timedelta(seconds=3600)
     assert success(await get_me(service, login.access_token))["email"] == "ada@wutang.example"
     assert token_pair(await put_refresh(service, login.refresh_token)).generation == 1
 

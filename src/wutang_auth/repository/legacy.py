@@ -1,7 +1,7 @@
 """What is read and written of legacy tokens, in `legacy_tokens` and `takeover_users`."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from wutang_auth.database import Database, Statement, reader
@@ -25,14 +25,16 @@ class LegacyState:
     """Of the session that it has become; None: there is none, or it has ended."""
     confirmed_for: float | None
     """Seconds since the first use of the present generation's tokens; None: there was none yet."""
-    lifetime: float | None
-    """Seconds left of that session."""
+    has_expired: bool | None
+    """Whether that session is past its lifetime."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
     """The session that a legacy token has just become."""
 
+    at: datetime
+    """When; the scopes are those of then."""
     scopes: list[str]
     lifetime: float
     """Seconds left of it."""
@@ -71,7 +73,7 @@ class LegacyRepository:
             legacy_tokens.reason,
             sessions.generation,
             extract(epoch FROM now() - sessions.confirmed_at)::float8 AS confirmed_for,
-            extract(epoch FROM sessions.expires_at - now())::float8 AS lifetime
+            sessions.expires_at <= now() AS has_expired
         FROM users
         JOIN takeover_users ON takeover_users.user_id = users.id
         LEFT JOIN sessions ON sessions.user_id = users.id AND sessions.id = $session_id
@@ -87,8 +89,7 @@ class LegacyRepository:
         return None if row is None else (_state(row), _user(row))
 
     # The digest is unique: of several at the same time one adopts, and the others wait for its commit. The user's row
-    # is held against a change, as by a login, and that of takeover_users against an end of all sessions. The first
-    # pair may be asked for again until the session ends, so its access tokens may live as long.
+    # is held against a change, as by a login, and that of takeover_users against an end of all sessions.
     ADOPT = Statement(f"""
         WITH holder AS MATERIALIZED ({_HOLDER}), used AS (
             INSERT INTO legacy_tokens AS added (digest, reason, user_id, expires_at)
@@ -101,8 +102,9 @@ class LegacyRepository:
             INSERT INTO sessions AS added (
                 user_id, id, confirmed_at, authenticated_at, expires_at, access_expires_at, ip, user_agent
             )
-            SELECT used.user_id, $session_id, NULL, $issued_at, $refreshable_until, $refreshable_until, $ip, $user_agent
-            FROM used
+            SELECT used.user_id, $session_id, NULL, $issued_at, $refreshable_until,
+                holder.t + $access_ttl::interval, $ip, $user_agent
+            FROM used, holder
             ON CONFLICT DO NOTHING
             RETURNING added.id, added.expires_at
         ), ended AS (
@@ -113,11 +115,11 @@ class LegacyRepository:
             )
             RETURNING oldest.user_id, oldest.id, oldest.access_expires_at, oldest.expires_at > holder.t AS was_live
         ), {REVOKED}
-        SELECT started.id, true AS was_live, holder.scopes,
+        SELECT started.id, true AS was_live, holder.t AS at, holder.scopes,
             extract(epoch FROM started.expires_at - holder.t)::float8 AS lifetime
         FROM started, holder
         UNION ALL
-        SELECT id, was_live, NULL, NULL FROM ended
+        SELECT id, was_live, NULL, NULL, NULL FROM ended
     """)
 
     async def adopt(
@@ -129,24 +131,28 @@ class LegacyRepository:
         issued_at: datetime,
         refreshable_until: datetime,
         known_until: datetime,
+        access_ttl: timedelta,
         limit: int,
         ip: str | None,
         user_agent: str | None,
     ) -> Adoption | None:
         """Make the token a session and use it up; None, and nothing happens, if it counts no more.
 
+        The session's first access token lives for `access_ttl`.
+
         The token is the parent of the session's generation 0, which nobody has used yet. The oldest sessions beyond
         `limit` end.
         """
         rows = await self._database.fetch(
             self.ADOPT, user_id=user_id, digest=digest, session_id=session_id, issued_at=issued_at,
-            refreshable_until=refreshable_until, known_until=known_until, limit=limit, ip=ip, user_agent=user_agent,
+            refreshable_until=refreshable_until, known_until=known_until, access_ttl=access_ttl, limit=limit, ip=ip,
+            user_agent=user_agent,
         )  # fmt: skip
         if not rows:
             return None
         [own] = [row for row in rows if row["id"] == session_id]
         ended = [EndedSession(row["id"], row["was_live"]) for row in rows if row is not own]
-        return Adoption(own["scopes"], own["lifetime"], ended)
+        return Adoption(own["at"], own["scopes"], own["lifetime"], ended)
 
     REVOKE = Statement(f"""
         WITH holder AS MATERIALIZED ({_HOLDER})

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from wutang_auth import audit
 from wutang_auth.context import request_context
 from wutang_auth.errors import SessionEnded, TokenExpired, Unauthenticated
-from wutang_auth.repository import Rotation, SessionRepository, UserRecord
-from wutang_auth.repository.legacy import LegacyRepository, LegacyState
+from wutang_auth.repository import Rotation, SessionRepository, SessionState, UserRecord
+from wutang_auth.repository.legacy import Adoption, LegacyRepository, LegacyState
 from wutang_auth.service.auth import Caller
 from wutang_auth.service.refresh_rule import outcome, parent_in_grace
 from wutang_auth.tokens.access import TokenPair, Tokens
@@ -54,10 +53,10 @@ class LegacySessions:
             claims = self._gate.verify(token)
             state, user = await self._found(claims)
             if state.reason is not None:
-                found = _session(state, user)
+                found = _session(state)
                 if found is None:
                     raise SessionEnded
-                if found.lifetime <= 0:
+                if found.has_expired:
                     raise TokenExpired
                 if not parent_in_grace(_LEGACY_GENERATION, found, grace=self._refresh_grace):
                     raise SessionEnded("replaced")
@@ -83,6 +82,7 @@ class LegacySessions:
                 issued_at=claims.issued_at,
                 refreshable_until=claims.refreshable_until,
                 known_until=claims.known_until,
+                access_ttl=self._tokens.access_ttl,
                 limit=self._sessions_per_user,
                 ip=context.client_address,
                 user_agent=context.user_agent,
@@ -93,16 +93,18 @@ class LegacySessions:
         for oldest in adoption.ended:
             if oldest.was_live:
                 audit.record("session_ended", user_id=claims.user_id, session_id=oldest.id, reason="too many")
-        return self._pair(claims, adoption.scopes, adoption.lifetime)
+        return self._pair(claims, adoption)
 
     async def _replay(self, claims: LegacyClaims) -> TokenPair:
         """Answer once more, as for any token that is the parent; or find a thief."""
-        state, user = await self._found(claims)
-        found = _session(state, user)
+        _, user = await self._found(claims)
+        found = await self._sessions.rotate(
+            user.id, claims.session_id, _LEGACY_GENERATION, access_ttl=self._tokens.access_ttl
+        )
         match outcome(_LEGACY_GENERATION, found, grace=self._refresh_grace), found:
             case "replayed", Rotation():
                 audit.record("refresh_replayed", user_id=user.id, session_id=claims.session_id)
-                return self._pair(claims, found.scopes, found.lifetime)
+                return self._pair(claims, found)
             case "reused", _:
                 # SECURITY: two hold the same token and one of them is a thief; the deletion commits before the answer
                 await self._sessions.end(user.id, claims.session_id)
@@ -123,12 +125,12 @@ class LegacySessions:
         """
         with _refusals_told():
             claims = self._gate.verify(token, "logout")
-            state, user = await self._found(claims)
+            state, _ = await self._found(claims)
             if state.reason is not None:
-                found = _session(state, user)
+                found = _session(state)
                 if found is None:
                     raise SessionEnded
-                if found.lifetime <= 0:
+                if found.has_expired:
                     raise TokenExpired
             did_count = await self._legacy.revoke(
                 user_id=claims.user_id,
@@ -175,13 +177,14 @@ class LegacySessions:
             raise SessionEnded("revoked")
         return found
 
-    def _pair(self, claims: LegacyClaims, scopes: list[str], lifetime: float) -> TokenPair:
+    def _pair(self, claims: LegacyClaims, session: Adoption | Rotation) -> TokenPair:
         return self._tokens.issue(
             user_id=claims.user_id,
             session_id=claims.session_id,
             generation=_LEGACY_GENERATION + 1,
-            scopes=scopes,
-            session_lifetime=lifetime,
+            scopes=session.scopes,
+            session_lifetime=session.lifetime,
+            scopes_read_at=session.at,
         )
 
 
@@ -194,16 +197,8 @@ def _refusals_told(*, is_routine: bool = False) -> Iterator[None]:
         raise
 
 
-def _session(state: LegacyState, user: UserRecord) -> Rotation | None:
-    """The session that a token has become, as the rule of refreshes looks at it."""
-    if state.generation is None or state.lifetime is None:
+def _session(state: LegacyState) -> SessionState | None:
+    """The session that a token has become."""
+    if state.generation is None or state.has_expired is None:
         return None
-    return Rotation(
-        generation=state.generation,
-        stepped=False,
-        confirmed_for=state.confirmed_for,
-        is_disabled=user.disabled_at is not None,
-        scopes=user.scopes,
-        lifetime=state.lifetime,
-        at=datetime.now(UTC),
-    )
+    return SessionState(state.generation, state.confirmed_for, state.has_expired)

@@ -32,6 +32,7 @@ from wutang_auth.errors import (
     MethodNotAllowed,
     NotFound,
     NotFresh,
+    TokenExpired,
     TokenMissing,
     TooManyAttempts,
     Unauthenticated,
@@ -251,6 +252,9 @@ def _refusal_headers(error: AuthError) -> dict[str, str]:
         # RFC 6750 section 3.1: no error code where no token was sent
         sent = isinstance(error, Unauthenticated) and not isinstance(error, TokenMissing)
         headers["WWW-Authenticate"] = f'{REALM}, error="invalid_token"' if sent else REALM
+        if isinstance(error, TokenExpired):
+            # a gateway that passes on no body tells its clients by this that a refresh helps
+            headers["WWW-Authenticate"] += ', error_description="The token has expired"'
     if isinstance(error, InsufficientScope):
         headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_scope", scope="{error.scope}"'
     if isinstance(error, NotFresh):

@@ -79,7 +79,9 @@ async def test_expired_access_token_is_told_so(service: Instance) -> None:
     expired = forge(service.settings).changed(login.access_token, exp=EXPIRED)
     response = await service.client.get("/api/auth/me", headers=bearer(expired))
     assert assert_refused(response, 401, 40005)["message"] == "Unauthenticated."
-    assert 'error="invalid_token"' in response.headers["www-authenticate"]
+    assert response.headers["www-authenticate"] == (
+        'Bearer realm="wutang-auth", error="invalid_token", error_description="The token has expired"'
+    )
     success(await service.client.get("/api/auth/me", headers=login.headers))
 
 

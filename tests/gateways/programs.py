@@ -1,0 +1,78 @@
+"""The gateways themselves: real programs with the configurations of deploy/gateways, on ports of the tests' own."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateways.wire import connected
+
+CONFIGURATIONS = Path(__file__).parents[2] / "deploy" / "gateways"
+BINARIES = CONFIGURATIONS / ".venv" / "bin"
+
+_NGINX_GLOBALS = "daemon off; pid nginx.pid;" + ("user root;" if os.geteuid() == 0 else "")
+_ENVOY: list[str] = ["--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"]
+# what nginx was built to keep below /var
+_NGINX_FILES = "http {\naccess_log off;" + "".join(
+    f"{kind}_temp_path {kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to protect a service."""
+
+    folder: str
+    file: str
+    command: Callable[[str], list[str]]
+    """What follows the program's name, given the file."""
+
+
+KINDS = {
+    "nginx": Kind("nginx", "nginx.conf", lambda file: ["-p", ".", "-e", "stderr", "-c", file, "-g", _NGINX_GLOBALS]),
+    "haproxy": Kind("haproxy", "haproxy.cfg", lambda file: ["-db", "-f", file]),
+    "envoy": Kind("envoy", "envoy.yaml", lambda file: [*_ENVOY, "-c", file]),
+    "traefik": Kind("traefik", "traefik.yaml", lambda file: [f"--configFile={file}"]),
+    "caddy": Kind("caddy", "Caddyfile", lambda file: ["run", "--adapter", "caddyfile", "--config", file]),
+    "haproxy-offline": Kind("haproxy", "offline.cfg", lambda file: ["-db", "-f", file]),
+    "envoy-offline": Kind("envoy", "offline.yaml", lambda file: [*_ENVOY, "-c", file]),
+}
+
+
+@contextmanager
+def running(kind: Kind, directory: Path, ports: dict[str, int]) -> Iterator[None]:
+    """A gateway, from a copy of its folder in which other ports stand for those of the documentation."""
+    for path in (CONFIGURATIONS / kind.folder).iterdir():
+        if path.is_file():
+            text = re.sub(r"\b(8080|8000|9000)\b", lambda found: str(ports[found[1]]), path.read_text("utf-8"))
+            (directory / path.name).write_text(text.replace("http {", _NGINX_FILES) if kind.folder == "nginx" else text)
+    program = shutil.which(kind.folder, path=f"{BINARIES}:{os.environ['PATH']}:/usr/sbin")
+    assert program is not None, f"{kind.folder} is not installed; `make gateways` installs it"
+    log = directory / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [program, *kind.command(str(directory / kind.file))],
+            cwd=directory, stdout=output, stderr=output, env=os.environ | {"HOME": str(directory)},
+        )  # fmt: skip
+    try:
+        _await_listening(ports["8080"], process, log)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _await_listening(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with connected(port):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"the gateway does not listen: {log.read_text('utf-8', 'replace')}")

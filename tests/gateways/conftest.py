@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from gateways.orders import Orders, orders
+from gateways.programs import KINDS
 from gateways.stage import Gateway, Service, started_gateway, started_service
 
 
@@ -34,17 +35,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     shown = {"passed": "yes", "failed": "NO", "error": "NO"}
     cells: dict[tuple[str, str], str] = {}
     lines: dict[str, tuple[str, int | None]] = {}
-    for outcome in shown:
+    for outcome, word in shown.items():
         for report in terminalreporter.stats.get(outcome, []):
             path, line, test = report.location
             case, _, gateway = test.removesuffix("]").partition("[")
             if path.startswith("tests/gateways/") and gateway:
-                cells[case, gateway] = shown[outcome]
+                cells[case, gateway] = word
                 lines[case] = path, line
     if not cells:
         return
     terminalreporter.section("gateways")
-    gateways = list(dict.fromkeys(gateway for _, gateway in cells))
+    gateways = [gateway for gateway in KINDS if any(gateway == shown_at for _, shown_at in cells)]
     width = max(map(len, lines))
     terminalreporter.line(" ".join(["".ljust(width), *gateways]))
     for case in sorted(lines, key=lambda case: lines[case]):

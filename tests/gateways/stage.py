@@ -67,8 +67,9 @@ class Service:
         return {key["kid"] for key in keys}
 
     async def rotate_keys(self) -> None:
-        """Let the next key sign; it is made an hour older, so that it may."""
-        key_file.save(long_known(key_file.load(self.keys_file)), self.keys_file)
+        """Let the next key sign; it is made an hour older, so that it may. Keys of earlier rotations are dropped."""
+        ring = long_known(key_file.load(self.keys_file))
+        key_file.save(KeyRing(tuple(key for key in ring.keys if key.state != "retired")), self.keys_file)
         assert (await commands.run(self.environment, "keys", "rotate")).code == 0
 
     def forge(self) -> Forge:
@@ -130,8 +131,8 @@ async def started_service(directory: Path) -> AsyncIterator[Service]:
 def started_gateway(name: str, service: Service, protected: Orders, directory: Path) -> Iterator[Gateway]:
     """A gateway between its clients and these two."""
     if name == "haproxy-offline":
-        keys = [sys.executable, CONFIGURATIONS / "haproxy" / "keys.py", f"http://127.0.0.1:{service.port}", directory]
-        subprocess.run(keys, check=True)
+        script = CONFIGURATIONS / "haproxy" / "keys.py"
+        subprocess.run([sys.executable, script, f"http://127.0.0.1:{service.port}", str(directory)], check=True)
     ports = {"8080": free_port(), "8000": service.port, "9000": protected.port}
     with running(KINDS[name], directory, ports):
         while call(ports["8080"], "GET", "/").status != 401:  # not yet: its routes come after its port

@@ -1,7 +1,7 @@
 """Writes the public keys of the service as PEM files for offline.cfg. Run it after each rotation, then reload HAProxy.
 
-    pip install 'pyjwt[crypto]'
-    python keys.py http://127.0.0.1:8000 FOLDER
+pip install 'pyjwt[crypto]'
+python keys.py http://127.0.0.1:8000 FOLDER
 """
 
 import sys

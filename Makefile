@@ -20,7 +20,7 @@ BIN := $(VENV)/bin
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo 'PYTHON=python3.13 takes that Python, in a virtual environment of its own. ARGS="…" goes to dev, test, faults and lock.'
+	@echo 'PYTHON=python3.13 takes that Python, in a virtual environment of its own. ARGS="…" goes to dev, test, faults, gateways and lock.'
 
 dev: venv  ## Run the service with a PostgreSQL of its own; nothing to set up
 	@exec $(BIN)/wutang-auth dev $(ARGS)
@@ -66,8 +66,10 @@ include clients/clients.mk
 
 include verifier/verifier.mk
 
+include deploy/gateways/gateways.mk
+
 clean:  ## Remove what the other targets made, but not the data of dev
-	rm -rf .venv .venv-* benchmarks/.venv benchmarks/.venv-* benchmarks/node_modules clients/.venv clients/node_modules clients/generated build dist verifier/dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* benchmarks/.venv benchmarks/.venv-* benchmarks/node_modules deploy/gateways/.venv clients/.venv clients/node_modules clients/generated build dist verifier/dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
 	find src tests alembic verifier -name __pycache__ -prune -exec rm -rf {} +
 
 # -- The lock files ---------------------------------------------------------------------------------------------------

@@ -18,6 +18,9 @@ class Orders(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Echo)
         self.requests = 0
 
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that went away."""
+
     @property
     def port(self) -> int:
         """Where it listens."""

@@ -216,6 +216,19 @@ async def test_a_body_is_not_waited_for(database_url: str, environment: dict[str
             writer.close()
 
 
+async def test_a_body_of_no_bytes_keeps_the_connection(
+    database_url: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Envoy announces it each time."""
+    await add_user(database_url)
+    async with serving(environment, tmp_path / "log") as process, process.client() as client:
+        for _ in range(2):
+            answer = await client.post(f"{PATH}/orders", content=b"")
+            assert answer.request.headers["content-length"] == "0"
+            assert_refused(answer, 401, 40001)
+            assert "connection" not in answer.headers
+
+
 async def test_two_logins_are_told_apart(service: Instance) -> None:
     first = await add_and_log_in(service)
     second = await log_in(service.client)

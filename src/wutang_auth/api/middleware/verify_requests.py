@@ -27,7 +27,10 @@ class VerifyRequestsMiddleware:
             shown["query_string"] = b""
         # SECURITY: a gateway may announce its client's body and not send it; what comes next on this connection would
         # be taken for that body, so nothing may come next
-        is_last = any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
+        is_last = any(
+            name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+            for name, value in scope["headers"]
+        )
 
         def send_and_tell(message: Message) -> Awaitable[None]:
             scope.update(shown, **sent)  # which route it was, for the server and other middleware

@@ -93,5 +93,6 @@ class Verifier:
                     is_failing = False
                 except Exception as error:  # noqa: BLE001 -- no answer ends the thread; without good ones all is refused
                     level, is_failing = logging.DEBUG if is_failing else logging.WARNING, True
-                    _LOG.log(level, "cannot learn from %s who has logged out: %s", self._base_url, error)
+                    reason = str(error) or "no good answer"
+                    _LOG.log(level, "cannot learn from %s who has logged out: %s", self._base_url, reason)
                 self._asked.set()

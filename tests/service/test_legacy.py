@@ -27,6 +27,7 @@ from support.services import Instance, Start
 from support.tokens import bearer, claims_of, header_of
 from support.users import NEW_PASSWORD, PASSWORD, Login, add_user, log_in, token_pair
 from wutang_auth.database import Database
+from wutang_auth.factory import open_users
 from wutang_auth.repository.takeover import TakeoverRepository
 from wutang_auth.service.maintenance import Intervals
 
@@ -294,7 +295,27 @@ async def administer(service: Instance, change: dict[str, Any]) -> None:
     success(await service.client.patch(f"/api/users/{user['id']}", json=change, headers=headers))
 
 
-@pytest.mark.parametrize("end_all", [change_password, set_password, disable_and_enable])
+async def revoke_by_command(service: Instance) -> None:
+    database = Database(url_of(service.settings))
+    async with open_users(database, password_min_length=8) as users:
+        await users.revoke_sessions((await users.find_user("ada@wutang.example")).id)
+    await database.close()
+
+
+async def delete_and_import_again(service: Instance) -> None:
+    [user] = await query(service.settings, "SELECT * FROM users")
+    database = Database(url_of(service.settings))
+    async with open_users(database, password_min_length=8) as users:
+        await users.delete_user(None, user["id"])
+    await database.close()
+    columns = ", ".join(user.keys())
+    places = ", ".join(f"${place}" for place in range(1, len(user) + 1))
+    await query(service.settings, f"INSERT INTO users ({columns}) VALUES ({places})", *user.values())
+
+
+@pytest.mark.parametrize(
+    "end_all", [change_password, set_password, disable_and_enable, revoke_by_command, delete_and_import_again]
+)
 async def test_what_ends_all_sessions_ends_legacy_tokens_that_were_issued_before(
     service: Instance, end_all: Any
 ) -> None:

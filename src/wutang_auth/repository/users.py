@@ -428,6 +428,8 @@ class UserRepository:
         async with self._database.transaction() as transaction:
             # locked first, so that no login adds a session that would go unseen
             await transaction.fetch(self.LOCK, user_id=user_id)
+            # SECURITY: should a user with the same id be imported, these tokens are not that user's
+            await self._cut.set(transaction, user_id)
             await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=None)
             row = await transaction.fetchrow(self.DELETE, user_id=user_id)
             if row is None:

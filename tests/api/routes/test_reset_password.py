@@ -7,6 +7,7 @@ import pytest
 
 from support.database import change_users, count_sessions, delete_users, query
 from support.http import assert_refused, success
+from support.legacy import add_taken_over, get_me, legacy_token, put_refresh, start_legacy
 from support.mail import Mailbox, waiting_mails
 from support.services import Instance, Start
 from support.tokens import bearer
@@ -38,6 +39,15 @@ async def test_the_new_password_counts_and_all_sessions_end(start: Start, mailbo
     assert success(await me(service, again))["email_verified_at"] is not None
     [notice] = await mailbox.all(service)
     assert notice["To"] == "ada@wutang.example"
+
+
+async def test_tokens_of_an_earlier_application_end_too(start: Start, mailbox: Mailbox) -> None:
+    service = await start_legacy(start, **mailbox.settings())
+    token = legacy_token(await add_taken_over(service))
+    success(await get_me(service, token))
+    success(await reset(service, await asked(service, mailbox)))
+    assert_refused(await get_me(service, token), 401, 40001)
+    assert_refused(await put_refresh(service, token), 401, 40001)
 
 
 async def test_a_link_counts_once_and_kills_the_others(start: Start, mailbox: Mailbox) -> None:

@@ -3,9 +3,12 @@
 import importlib.util
 import json
 import subprocess
+import time
+from base64 import urlsafe_b64decode
 from http.client import HTTPConnection
 from typing import Any
 
+from goals import median
 from joint import started
 from load import LoadError
 from machine import Cores
@@ -44,14 +47,32 @@ def verifier(what: str, server: Server, tokens: str, cores: list[int]) -> dict[s
 def document(server: Server) -> dict[str, float]:
     """How large the answer is that has all revocations, and how long it takes to build one.
 
+    It is built once for each cursor: the time is that of an answer for a new one, less that of an answer that is kept.
+    """
+    text, _ = fetch(server, "", gzip=False)
+    claims = json.loads(urlsafe_b64decode(text.split(b".")[1] + b"=="))
+    built, kept = ([fetch(server, f"?after={n}")[1] for n in cursors] for cursors in (range(1, 12), [1] * 11))
+    return {
+        "revocations": len(claims["sessions"]) + len(claims["users"]),
+        "kilobytes": len(fetch(server, "")[0]) / 1000,
+        "milliseconds": 1000 * (median(built) - median(kept)),
+    }
+
+
+def fetch(server: Server, query: str, *, gzip: bool = True) -> tuple[bytes, float]:
+    """The document as it is sent, and the seconds that it took.
+
     Raises:
         LoadError: there is none.
     """
     connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
-    connection.request("GET", "/.well-known/revocations", headers={"Accept-Encoding": "gzip"})
+    headers = {"Accept-Encoding": "gzip" if gzip else "identity"}
+    begin = time.perf_counter()
+    connection.request("GET", f"/.well-known/revocations{query}", headers=headers)
     answer = connection.getresponse()
     body = answer.read()
+    seconds = time.perf_counter() - begin
     connection.close()
     if answer.status != 200:
         raise LoadError(f"the document of revocations is answered {answer.status}")
-    return {"kilobytes": len(body) / 1000}
+    return body, seconds

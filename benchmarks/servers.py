@@ -116,8 +116,17 @@ EARLIER = replace(
     home=BEFORE / "source" / "benchmarks" / "contenders",
     only=("me", "me-1"),
 )
+STALE = replace(
+    SERVICE,
+    name="stale",
+    label="wutang-auth, from what it knew 1 s ago",
+    fill="",
+    environment={"WUTANG_VERIFY_STALENESS": "1"},
+    only=("verify",),
+)
 ALL = (
     SERVICE,
+    STALE,
     Contender(
         name="fastapi-users-jwt",
         label="fastapi-users, JWT strategy",

@@ -89,5 +89,5 @@ benchmarks/.venv-3.%/installed: benchmarks/.venv/installed
 	touch $@
 
 .PHONY: bench-enumeration
-bench-enumeration: venv  ## Measure whether the time of a refused login tells who has an account
+bench-enumeration: venv  ## Measure whether the time of an answer tells who has an account
 	$(BIN)/python benchmarks/enumeration.py

@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from support.commands import PROGRAM, Shell, run_apart
-from support.database import SERVER, administer, query, with_database
+from support.database import SERVER, administer, as_role, query, roles_of, with_database
 from support.http import assert_refused, success
 from support.legacy import legacy_environment, legacy_token, take_over
 from support.services import Instance, Start
@@ -24,24 +24,6 @@ from wutang_auth.repository.schema import NEEDED
 
 PRIVILEGES = (Path(__file__).parents[2] / "docs" / "privileges.md").read_text("utf-8")
 HASH = "$2y$10$jDk7V8GvvPmuQdRTrWn7tuDpsCI8ic7jBzCJDF/tAX60HsTgLsTjK"
-
-
-def as_role(url: str, role: str) -> str:
-    """The same database for another role."""
-    return re.sub(r"//[^@/]*@", f"//{role}@", url)
-
-
-@asynccontextmanager
-async def roles_of(url: str, *names: str) -> AsyncIterator[dict[str, str]]:
-    """Roles that may do nothing, each with a name that no other test has."""
-    mark = uuid4().hex[:8]
-    roles = {name: f"{name}_{mark}" for name in names}
-    for role in roles.values():
-        await administer(f"CREATE ROLE {role} LOGIN")
-    yield roles
-    for role in roles.values():
-        await query(url, f"DROP OWNED BY {role} CASCADE")
-        await administer(f"DROP ROLE {role}")
 
 
 async def ready(service: Instance) -> tuple[int, str | None]:

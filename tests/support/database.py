@@ -117,6 +117,27 @@ async def set_revision(target: Target, revision: str) -> None:
     await query(target, "UPDATE alembic_version SET version_num = $1", revision)
 
 
+# -- roles
+
+
+def as_role(url: str, role: str) -> str:
+    """The same database for another role."""
+    return re.sub(r"//[^@/]*@", f"//{role}@", url)
+
+
+@asynccontextmanager
+async def roles_of(url: str, *names: str) -> AsyncIterator[dict[str, str]]:
+    """Roles that may do nothing, each with a name that no other test has."""
+    mark = uuid4().hex[:8]
+    roles = {name: f"{name}_{mark}" for name in names}
+    for role in roles.values():
+        await administer(f"CREATE ROLE {role} LOGIN")
+    yield roles
+    for role in roles.values():
+        await query(url, f"DROP OWNED BY {role} CASCADE")
+        await administer(f"DROP ROLE {role}")
+
+
 # -- time
 
 

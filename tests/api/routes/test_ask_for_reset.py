@@ -1,7 +1,9 @@
 """Asking for a new password over HTTP."""
 
 import pytest
+from pydantic import SecretStr
 
+from support.database import as_role, query, roles_of
 from support.http import assert_refused, success
 from support.mail import Mailbox, text_of, waiting_mails
 from support.services import Instance, Start
@@ -49,6 +51,21 @@ async def test_the_host_header_is_never_in_a_mail(start: Start, mailbox: Mailbox
     await ask(service, "ada@wutang.example", **hostile)
     [mail] = await mailbox.all(service)
     assert "evil" not in mail.as_string() + text_of(mail)
+
+
+@pytest.mark.parametrize("path", ["/api/auth/password/reset", "/api/auth/register"])
+async def test_no_account_is_looked_up_for_the_answer(
+    start: Start, mailbox: Mailbox, database_url: str, path: str
+) -> None:
+    """A role that can write requests down, and read nothing of users, answers all the same."""
+    await add_user(database_url)
+    async with roles_of(database_url, "writer") as roles:
+        for grant in ("INSERT ON mails", "SELECT, INSERT, UPDATE ON attempts"):
+            await query(database_url, f"GRANT {grant} TO {roles['writer']}")
+        service = await start(**mailbox.settings(), database_url=SecretStr(as_role(database_url, roles["writer"])))
+        for email in ("ada@wutang.example", "nobody@wutang.example"):
+            assert success(await service.client.post(path, json={"email": email})) is None
+    assert len(await waiting_mails(database_url)) == 2
 
 
 async def test_without_a_mail_server_there_is_no_such_route(service: Instance) -> None:

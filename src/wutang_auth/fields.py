@@ -21,6 +21,7 @@ _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")  # RFC 5890 section 2.3.1
 # they join or part letters of Persian and Indian scripts, and count in a domain where RFC 5892 appendix A has them
 _JOINERS = str.maketrans("", "", "\u200c\u200d")
+_VISIBLE_ASCII = re.compile("[!-~]*")
 
 
 def parse_email(text: str) -> str:
@@ -40,7 +41,9 @@ def parse_email(text: str) -> str:
         raise ValueError("not an e-mail address")
     canonical = f"{_folded(local)}@{_ascii_domain(domain)}"
     # SECURITY: control characters, separators and lone surrogates would forge log lines or break the database's text
-    if any(unicodedata.category(character)[0] in "CZ" for character in local + domain.translate(_JOINERS)):
+    if not _VISIBLE_ASCII.fullmatch(email) and any(
+        unicodedata.category(character)[0] in "CZ" for character in local + domain.translate(_JOINERS)
+    ):
         raise ValueError("not an e-mail address")
     # one character may stand for eighteen, and an index holds only so much
     if len(canonical) > EMAIL_MAX_LENGTH:
@@ -114,7 +117,10 @@ def parse_name(text: str) -> str:
     """
     # SECURITY: normalizing takes time that grows with the square: 0.3 s for what a body can hold
     # SECURITY: control characters would drive terminals, forge lines or, as NUL and lone surrogates, break the database
-    if len(text) > _NAME_MAX_SENT or any(unicodedata.category(character) in _UNFIT_CATEGORIES for character in text):
+    is_plain = text.isascii() and text.isprintable()
+    if len(text) > _NAME_MAX_SENT or (
+        not is_plain and any(unicodedata.category(character) in _UNFIT_CATEGORIES for character in text)
+    ):
         raise ValueError("not a name")
     name = unicodedata.normalize("NFC", text).strip()
     if len(name) > NAME_MAX_LENGTH:

@@ -25,7 +25,7 @@ from support.legacy import (
 )
 from support.services import Instance, Start
 from support.tokens import bearer, claims_of, header_of
-from support.users import NEW_PASSWORD, PASSWORD, Login, add_user, log_in, token_pair
+from support.users import NEW_PASSWORD, PASSWORD, Login, add_and_log_in, add_user, log_in, token_pair
 from wutang_auth.database import Database
 from wutang_auth.factory import open_users
 from wutang_auth.repository.takeover import TakeoverRepository
@@ -522,6 +522,33 @@ async def test_a_minted_token_that_was_revoked_there_is_refused_here(start: Star
     assert_refused(await get_me(service, login.access_token), 401, 40001)
     assert_refused(await service.client.get("/api/auth/verify", headers=login.headers), 401, 40001)
     assert_refused(await put_refresh(service, login.access_token), 401, 40001)
+
+
+async def test_neither_is_answered_from_memory(start: Start) -> None:
+    service = await start_legacy(start, legacy_mint=True, verify_staleness=10.0)
+    user_id = await add_taken_over(service)
+    for token in (legacy_token(user_id), (await adopted(service, legacy_token(user_id))).access_token):
+        for _ in range(2):
+            assert (await service.client.get("/api/auth/verify", headers=bearer(token))).status_code == 200
+        await query(service.settings, REVOKED_THERE, digest_of(token))
+        assert_refused(await service.client.get("/api/auth/verify", headers=bearer(token)), 401, 40001)
+
+
+async def test_introspection_tells_of_minted_tokens_and_not_of_legacy_ones(start: Start) -> None:
+    service = await start_legacy(start, legacy_mint=True)
+    asking = await add_and_log_in(service, "shop@wutang.example", scopes=["tokens:introspect"])
+    token = legacy_token(await add_taken_over(service))
+
+    async def introspect(text: str) -> Any:
+        form = {"token": text}
+        return (await service.client.post("/api/auth/introspect", data=form, headers=asking.headers)).json()
+
+    assert await introspect(token) == {"active": False}
+    minted = (await adopted(service, token)).access_token
+    told = await introspect(minted)
+    assert (told["active"], told["sub"], "aud" in told) == (True, claims_of(token)["sub"], False)
+    await query(service.settings, REVOKED_THERE, digest_of(minted))
+    assert await introspect(minted) == {"active": False}
 
 
 async def test_what_the_application_makes_of_a_minted_token_is_a_legacy_token(start: Start) -> None:

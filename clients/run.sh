@@ -23,6 +23,7 @@ command -v "${CHROMIUM:-chromium}" >/dev/null || missing+=(chromium)
 command -v php >/dev/null || missing+=(php-cli)
 command -v go >/dev/null || missing+=(golang-go)
 command -v curl >/dev/null || missing+=(curl)
+[ "$(id -u)" != 0 ] || command -v smtpd >/dev/null || missing+=(opensmtpd)
 # the screenshots are half Chinese
 [ -n "$(find /usr/share/fonts "$HOME/.local/share/fonts" -iname '*cjk*' -o -iname 'wqy*' 2>/dev/null)" ] || missing+=(fonts-wqy-microhei)
 if [ ${#missing[@]} -gt 0 ]; then
@@ -79,6 +80,8 @@ curl -sf -o "$generated/openapi.json" "$base_url/openapi.json"
 
 step "Redocly" 120 redocly lint --config clients/redocly.yaml "$generated/openapi.json"
 step "Spectral" 120 spectral lint --ruleset clients/spectral.yaml --fail-severity warn "$generated/openapi.json"
+# it runs as root only
+if [ "$(id -u)" = 0 ]; then step "OpenSMTPD" 120 clients/opensmtpd.sh "$bin"; fi
 step "newman" 120 newman run "$base_url/docs/collection.json" --reporter-cli-no-banner \
     --env-var "email=$email" --env-var "password=$password"
 

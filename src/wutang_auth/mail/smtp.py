@@ -128,4 +128,5 @@ def _words(error: Exception) -> str:
     if isinstance(error, aiosmtplib.SMTPResponseException):
         numbers = [str(error.code), *_ENHANCED.findall(str(error.message))[:1]]
         return f"the mail server answers {' '.join(numbers)}"
-    return next((words for kind, words in _WORDS.items() if isinstance(error, kind)), None) or in_words(error)
+    reason = error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error
+    return next((words for kind, words in _WORDS.items() if isinstance(reason, kind)), None) or in_words(error)

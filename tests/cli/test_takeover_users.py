@@ -198,6 +198,9 @@ async def test_a_password_changed_there_ends_the_sessions_here(
     await shop.change(7, password=OTHER_PHP_HASH)
     await take_over()
     assert await count_sessions(service.settings) == 0
+    # and other services hear of it
+    [[revoked]] = await query(service.settings, "SELECT count(*) FROM revocations WHERE user_id = 7")
+    assert revoked == 2
 
 
 async def test_who_is_deleted_there_is_disabled_here(take_over: Takeover, shop: Shop, service: Instance) -> None:

@@ -87,6 +87,7 @@ class TakeoverService:
                 conflict(found)
                 conflicts += 1
             await takeover.note_run(rows=total, rejected=rejected)
+            await takeover.revoke()
         audit.record(
             "users_imported", reason=f"{merged.created} created, {merged.changed} changed, {rejected} rejected"
         )

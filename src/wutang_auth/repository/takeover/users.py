@@ -122,7 +122,8 @@ class Takeover(Import):
 
     COMPARE = Statement(f"""
         CREATE TEMPORARY TABLE changes ON COMMIT DROP AS
-        SELECT incoming.line, users.id, users.canonical_email AS former, {", ".join(map(_outcome, _FIELDS))}
+        SELECT incoming.line, users.id, users.canonical_email AS former, users.scopes AS former_scopes,
+            incoming.disabled AS is_disabled_there, {", ".join(map(_outcome, _FIELDS))}
         FROM incoming
         JOIN takeover_users AS seen ON seen.user_id = incoming.id
         JOIN users ON users.id = incoming.id
@@ -243,17 +244,6 @@ class Takeover(Import):
         WHERE seen.user_id = changes.id AND incoming.line = changes.line
     """)
 
-    # SECURITY: as wherever a password changes or a user is disabled; what was begun there goes on
-    END_SESSIONS = Statement(f"""
-        WITH ended AS (
-            DELETE FROM sessions USING changes, incoming
-            WHERE sessions.user_id = changes.id AND incoming.line = changes.line
-                AND (changes.password_hash = 'bring' OR changes.disabled = 'bring' AND incoming.disabled)
-            RETURNING sessions.user_id, sessions.id, sessions.access_expires_at
-        ), {REVOKED}
-        SELECT count(*) FROM ended
-    """)
-
     COUNT = Statement(f"""
         SELECT
             count(*) FILTER (WHERE line > 0 AND NOT deleted AND 'bring' IN ({_OUTCOMES})) AS changed,
@@ -311,7 +301,7 @@ class Takeover(Import):
             pass
         for statement in (
             self.DROP_REJECTED, self.VACATE_ADDRESSES, self.CHANGE, self.FORGET_CLAIMS, self.CLAIM_CHANGED,
-            self.REMEMBER_CHANGED, self.END_SESSIONS,
+            self.REMEMBER_CHANGED,
         ):  # fmt: skip
             await self._raw.execute(statement.sql)
         counts = await self._raw.fetchrow(self.COUNT.sql)
@@ -333,6 +323,28 @@ class Takeover(Import):
         """The users of whom fields changed on both sides, in the order of their ids."""
         async for row in self._raw.cursor(self.CONFLICTS.sql, prefetch=500):
             yield _conflict(row)
+
+    # SECURITY: as wherever a password changes or a user is disabled; what was begun there goes on
+    END_SESSIONS = Statement(f"""
+        WITH ended AS (
+            DELETE FROM sessions USING changes
+            WHERE sessions.user_id = changes.id
+                AND (changes.password_hash = 'bring' OR changes.disabled = 'bring' AND changes.is_disabled_there)
+            RETURNING sessions.user_id, sessions.id, sessions.access_expires_at
+        ), {REVOKED}
+        SELECT count(*) FROM ended
+    """)
+
+    _FEWER_SCOPES = scopes_taken(
+        "changes.scopes = 'bring' AND NOT changes.former_scopes <@ users.scopes",
+        joined="JOIN changes ON changes.id = users.id",
+    )
+    TELL_OF_SCOPES = Statement(f"WITH {_FEWER_SCOPES} SELECT count(*) FROM changes")
+
+    async def revoke(self) -> None:
+        """End what must end, as the last thing: revocations are to be committed soon after they are written."""
+        await self._raw.execute(self.END_SESSIONS.sql)
+        await self._raw.execute(self.TELL_OF_SCOPES.sql)
 
     NOTE_RUN = Statement("""
         INSERT INTO takeover_runs (kind, finished_at, rows, rejected) VALUES ('users', now(), $rows, $rejected)

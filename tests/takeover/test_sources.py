@@ -124,7 +124,7 @@ def test_a_hundred_thousand_users_and_twenty_thousand_tokens(environment: dict[s
 
 
 def _run(environment: dict[str, str], *arguments: str) -> tuple[float, float, str]:
-    """Seconds, megabytes at most, and what was said; prints the processor time of the command, without the databases'."""
+    """Seconds, megabytes at most, and what was said; prints the processor time of the command alone."""
     measured = (
         "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=sys.stdout);"
         " used = resource.getrusage(resource.RUSAGE_CHILDREN); print(f'{used.ru_utime + used.ru_stime:.1f}',"

@@ -5,6 +5,7 @@ import json
 import subprocess
 import time
 from base64 import urlsafe_b64decode
+from dataclasses import replace
 from http.client import HTTPConnection
 from typing import Any
 
@@ -12,15 +13,22 @@ from goals import median
 from joint import started
 from load import LoadError
 from machine import Cores
-from servers import CONTENDERS, PEERS_BIN, Server
+from servers import CONTENDERS, PEERS_BIN, SERVICE, Server
+from stage import Stage
 
 SCRIPT = str(CONTENDERS / "verifier_alone.py")
 
 
-def measure(server: Server, cores: Cores) -> dict[str, Any]:
-    """The verifier on the server's core, then thousands of logouts that it has to hear of, then the document."""
+def measure(where: Stage, cores: Cores) -> dict[str, Any]:
+    """The verifier on the server's core, then thousands of logouts that it has to hear of, then the document.
+
+    The sessions that end are those of a database of its own.
+    """
     if importlib.util.find_spec("wutang_auth_verifier") is None:
         return {}
+    contender = replace(SERVICE, name="others")
+    where.copy(SERVICE, contender)
+    server = where.server(contender, cores.server)
     with started(server):
         found = {
             "verifier": verifier("speed", server, "access.txt", [cores.server]),

@@ -93,6 +93,8 @@ class Found:
 def measure(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str, object]:
     """Fill, then in each round: start, ask in turns, and stop."""
     fill(where, options)
+    is_asked = OTHERS in options.measures and SERVICE in options.contenders
+    seen_by_others = others.measure(where, cores) if is_asked else {}
     argon2 = Argon2(where.password_hash, cores.server)
     servers = [where.server(contender, cores.server) for contender in options.contenders]
     found = {server.contender.name: Found() for server in servers}
@@ -113,10 +115,9 @@ def measure(where: Stage, cores: Cores, options: argparse.Namespace) -> dict[str
                 say(f"argon2id alone {number}/{options.rounds}: {argon2.last()}")
             for server in servers:
                 found[server.contender.name].memories.append(server.memory())
-    is_asked = OTHERS in options.measures and SERVICE in options.contenders
     return {
         **circumstances("make bench", cores, options),
-        **(others.measure(where.server(SERVICE, cores.server), cores) if is_asked else {}),
+        **seen_by_others,
         "argon2": argon2.rates,
         "contenders": {
             contender.name: {

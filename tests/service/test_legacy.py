@@ -242,6 +242,22 @@ async def test_after_a_logout_by_its_session_it_counts_for_nothing(service: Inst
     assert await sessions_of(service) == []
 
 
+async def test_of_ten_logouts_at_once_one_succeeds(start: Start) -> None:
+    instances = [await start_legacy(start), await start_legacy(start)]
+    token = legacy_token(await add_taken_over(instances[0]))
+    answers = await asyncio.gather(*(delete_logout(instances[turn % 2], token) for turn in range(10)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 9
+    assert await known(instances[0]) == ["logout"]
+
+
+async def test_when_its_session_is_past_its_lifetime_it_has_expired_too(service: Instance) -> None:
+    token = legacy_token(await add_taken_over(service))
+    await adopted(service, token)
+    await query(service.settings, "UPDATE sessions SET expires_at = now()")
+    for ask in (get_me, put_refresh, delete_logout):
+        assert_refused(await ask(service, token), 401, 40005)
+
+
 async def test_an_expired_token_can_be_logged_out_while_it_could_be_refreshed(service: Instance) -> None:
     user_id = await add_taken_over(service)
     token = legacy_token(user_id, age=7200)

@@ -1,5 +1,8 @@
 """Bringing the blacklist of jwt-auth, from wherever the application caches."""
 
+import asyncio
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -106,3 +109,28 @@ async def test_how_far_it_is_can_be_asked(shell: Shell, shop: Shop) -> None:
     assert (after["users"], after["not_taken_over"], after["revoked"], after["seen"]) == (1, 1, 1, 0)
     said = (await shell("takeover status")).said
     assert "users not yet taken over" in said
+
+
+def test_other_commands_import_nothing_of_a_takeover() -> None:
+    """Only the signatures of its commands are there, for --help."""
+    of_it = (
+        "import sys, wutang_auth.cli, wutang_auth.main; print(*sorted(name for name in sys.modules if name in"
+        " ('pymysql', 'redis') or name.startswith(('wutang_auth.repository.takeover', 'wutang_auth.repository.laravel',"
+        " 'wutang_auth.service.takeover'))))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", of_it], text=True).strip() == ""
+
+
+async def test_missing_client_of_a_database_is_named(environment: dict[str, str]) -> None:
+    """As where the extra was not installed."""
+    for module, extra, url in (("pymysql", "mysql", "mysql://shop@127.0.0.1/shop"), ("redis", "redis", "redis://x/0")):
+        hidden = f"import sys; sys.modules[{module!r}] = None; from wutang_auth.cli import main; main()"
+        done = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", hidden, "takeover", "revocations", "--from", url,
+            env=environment, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        _, said = await done.communicate()
+        assert done.returncode == 1
+        assert said.decode().endswith(
+            f"is not installed; run pip install 'wutang-auth[{extra}]'; nothing was changed\n"
+        )

@@ -50,7 +50,8 @@ class Account:
     def command(self, *command: str) -> list[str]:
         """The command, run as the account."""
         # In a fresh interpreter, since a process with threads may not do these things between fork and exec
-        return [sys.executable, "-ISc", _LAUNCHER, self.way, str(self.uid), str(self.gid), str(os.getpid()), *command]
+        launcher = f"{inspect.getsource(_launch)}_launch()"
+        return [sys.executable, "-ISc", launcher, self.way, str(self.uid), str(self.gid), str(os.getpid()), *command]
 
 
 def _launch() -> None:
@@ -91,6 +92,3 @@ def _launch() -> None:
         os.execv(command[0], command)
     except OSError as error:
         sys.exit(f"{command[0]} does not run as {way}: {error}. It may run for an ordinary user")
-
-
-_LAUNCHER = f"{inspect.getsource(_launch)}_launch()"

@@ -5,7 +5,9 @@ with AVX-512, and is never slower by much; argon2-cffi behind passlib is always 
 """
 
 import re
+import secrets
 import time
+from base64 import b64encode
 from typing import Protocol
 
 from passlib.hash import argon2
@@ -32,6 +34,12 @@ class Argon2id(Protocol):
 def is_ours(stored_hash: str) -> bool:
     """Whether both libraries compute this hash: argon2id of our strength, with a salt of 16 and a sum of 32 bytes."""
     return _OURS.fullmatch(stored_hash) is not None
+
+
+def unmatched_hash() -> str:
+    """A hash that no password matches, and that takes as long to find out as any other: its sum is random."""
+    salt, digest = (b64encode(secrets.token_bytes(size)).rstrip(b"=").decode() for size in (16, 32))
+    return f"{PREFIX}{salt}${digest}"
 
 
 class PasslibArgon2id:

@@ -3,7 +3,6 @@
 import asyncio
 import ctypes
 import math
-import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 from wutang_auth.context import request_context
 from wutang_auth.errors import Overloaded
 from wutang_auth.fields import NO_PASSWORD
-from wutang_auth.passwords.argon2id import Argon2id, PasslibArgon2id, fastest
+from wutang_auth.passwords.argon2id import Argon2id, PasslibArgon2id, fastest, unmatched_hash
 from wutang_auth.passwords.hashing import Verdict, hash_password, verify_password
 
 P = ParamSpec("P")
@@ -49,7 +48,7 @@ class Passwords:
         self._longest = 0.0
         self._longest_seen_at = time.monotonic()
         self._argon2id: Argon2id = PasslibArgon2id()
-        self._dummy_hash = hash_password(self._argon2id, secrets.token_urlsafe(32))
+        self._dummy_hash = unmatched_hash()
 
     async def choose_library(self) -> None:
         """Take the argon2id that is the faster one on this processor, from now on."""

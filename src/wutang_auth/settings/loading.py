@@ -34,6 +34,7 @@ class SettingsGroup(BaseSettings):
     """Settings that belong together. A command loads what it needs: one group, or a class that inherits several."""
 
     model_config = SettingsConfigDict(
+        defer_build=True,  # of the groups that add up, pydantic need make ready only the one that is loaded
         env_prefix=PREFIX,
         env_file=".env",
         env_file_encoding="utf-8",

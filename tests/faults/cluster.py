@@ -49,22 +49,27 @@ class Server:
     async def create(cls, directory: Path) -> "Server":
         """A new, empty cluster with the database NAME, running."""
         server = cls(directory, secrets.token_urlsafe(16))
-        server._make_directory()
-        password_file = server._write_password()
-        await server._run(
-            "initdb", "-D", str(directory), "-U", NAME, "--auth=scram-sha-256", f"--pwfile={password_file}",
-            "-E", "UTF8", "--locale=C", "--no-sync",
-        )  # fmt: skip
+        await server.initialize()
         await server.start()
         await server.execute(f"CREATE DATABASE {NAME}", database="postgres")
         return server
 
+    async def initialize(self) -> None:
+        """Make an empty cluster in the directory."""
+        self._make_directory()
+        password_file = self.directory.with_name("password")
+        password_file.write_text(self.password)
+        self._account.own(password_file)
+        await self._run(
+            "initdb", "-D", str(self.directory), "-U", NAME, "--auth=scram-sha-256", f"--pwfile={password_file}",
+            "-E", "UTF8", "--locale=C", "--no-sync",
+        )  # fmt: skip
+
     def copied(self, directory: Path, **settings: str) -> "Server":
         """A copy of this server, which is stopped."""
         shutil.copytree(self.directory, directory)
-        server = Server(directory, self.password, **settings)
-        server._account.own(directory)
-        return server
+        self._account.own(directory)
+        return Server(directory, self.password, **settings)
 
     async def clone(self, directory: Path, **settings: str) -> "Server":
         """A running standby of this server."""
@@ -178,12 +183,6 @@ class Server:
     def _make_directory(self) -> None:
         self.directory.mkdir(mode=0o700)
         self._account.own(self.directory)
-
-    def _write_password(self) -> Path:
-        file = self.directory.with_name("password")
-        file.write_text(self.password)
-        self._account.own(file)
-        return file
 
     async def _run(self, *command: str) -> None:
         process = await self._spawn(*command)

@@ -108,16 +108,15 @@ class _HalfSent:
         self._reader = reader
         self._writer = writer
         self._body = json.dumps({"email": EMAILS[0], "password": PASSWORD}).encode()
+        head = (
+            "POST /api/auth/login HTTP/1.1\r\nHost: wutang.test\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(self._body)}\r\n\r\n"
+        )
+        writer.write(head.encode() + self._body[:10])
 
     @classmethod
     async def begin(cls, port: int) -> "_HalfSent":
-        request = cls(*await asyncio.open_connection("127.0.0.1", port))
-        head = (
-            "POST /api/auth/login HTTP/1.1\r\nHost: wutang.test\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(request._body)}\r\n\r\n"
-        )
-        request._writer.write(head.encode() + request._body[:10])
-        return request
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def finish(self) -> int:
         """Send the rest; the status of the answer."""

@@ -10,17 +10,16 @@ from passlib.hash import argon2, bcrypt
 
 from support.database import (
     count_sessions,
-    delete_users,
-    disable_behind_the_back,
     forget_attempts,
     store_hash,
     stored_hash,
+    transaction,
+    wait_for_lock_waiters,
 )
 from support.http import assert_refused, success
 from support.services import Instance, Start
 from support.users import add_user, log_in, me, token_pair
 from wutang_auth.passwords.hashing import is_usable
-from wutang_auth.passwords.workers import Passwords
 
 OURS = "$argon2id$v=19$m=19456,t=2,p=1$"
 EMAIL = "ada@wutang.example"
@@ -105,63 +104,44 @@ async def test_many_logins_at_once_upgrade_once_and_all_succeed(start: Start) ->
     assert await count_sessions(instances[0].settings) == 8
 
 
-class Paused:
-    """Stops each verification of a service after it is done, until told to go on."""
-
-    def __init__(self, instance: Instance) -> None:
-        self._passwords: Passwords = instance.app.state.services.passwords
-        self._verify = self._passwords.verify
-        self.verified = asyncio.Event()
-        self.go_on = asyncio.Event()
-        setattr(self._passwords, "verify", self._paused)  # noqa: B010 -- a method, which mypy would not let be set
-
-    async def _paused(self, *arguments: Any, **options: Any) -> Any:
-        verdict = await self._verify(*arguments, **options)
-        self.verified.set()
-        await self.go_on.wait()
-        return verdict
-
-
-async def test_password_changed_between_look_and_upgrade_is_not_overwritten(start: Start) -> None:
-    one, other = await start(), await start()
-    user = await add_user(one.settings, password_hash=FORMS["$2b$"])
-    paused = Paused(one)
-    login = asyncio.create_task(post_login(one, "hunter2!"))
-    await asyncio.wait_for(paused.verified.wait(), 5)
+async def test_password_changed_between_look_and_upgrade_is_not_overwritten(service: Instance) -> None:
+    await add_user(service.settings, password_hash=FORMS["$2b$"])
     changed = argon2_hash("quite another password", memory_cost=19456, time_cost=2)
-    await store_hash(other.settings, changed, user_id=user.id)
-    paused.go_on.set()
+    async with transaction(service.settings) as other:
+        await other.execute("UPDATE users SET password_hash = $1", changed)
+        login = asyncio.create_task(post_login(service, "hunter2!"))
+        await wait_for_lock_waiters(service.settings)  # with the new hash: the old one was looked at
     assert_refused(await login, 401, 10003)
-    assert await stored_hash(one.settings) == changed
-    assert await count_sessions(one.settings) == 0
-    success(await post_login(other, "quite another password"))
+    assert await stored_hash(service.settings) == changed
+    assert await count_sessions(service.settings) == 0
+    success(await post_login(service, "quite another password"))
 
 
-async def test_user_disabled_or_deleted_between_look_and_login_gets_no_session(start: Start) -> None:
-    one = await start()
-    for happen in (disable_behind_the_back, delete_users):
-        await delete_users(one.settings)
-        await add_user(one.settings, password_hash=FORMS["$2b$"])
-        paused = Paused(one)
-        login = asyncio.create_task(post_login(one, "hunter2!"))
-        await asyncio.wait_for(paused.verified.wait(), 5)
-        await happen(one.settings)
-        paused.go_on.set()
-        assert_refused(await login, 401, 10003)
-        assert await count_sessions(one.settings) == 0
+@pytest.mark.parametrize("change", ["UPDATE users SET disabled_at = now()", "DELETE FROM users"])
+@pytest.mark.parametrize("form", ["$2b$", "ours"])
+async def test_user_disabled_or_deleted_between_look_and_login_gets_no_session(
+    service: Instance, change: str, form: str
+) -> None:
+    stored = FORMS[form] if form in FORMS else argon2_hash("hunter2!", memory_cost=19456, time_cost=2)
+    await add_user(service.settings, password_hash=stored)
+    async with transaction(service.settings) as other:
+        await other.execute(change)
+        login = asyncio.create_task(post_login(service, "hunter2!"))
+        await wait_for_lock_waiters(service.settings)
+    assert_refused(await login, 401, 10003)
+    assert await count_sessions(service.settings) == 0
 
 
 async def test_hash_upgraded_between_look_and_login_lets_in(start: Start) -> None:
     one, other = await start(), await start()
     await add_user(one.settings, password_hash=FORMS["$2b$"])
-    paused = Paused(one)
-    login = asyncio.create_task(post_login(one, "hunter2!"))
-    await asyncio.wait_for(paused.verified.wait(), 5)
-    success(await post_login(other, "hunter2!"))
-    upgraded = await stored_hash(one.settings)
-    paused.go_on.set()
-    success(await login)
-    assert await stored_hash(one.settings) == upgraded
+    async with transaction(one.settings) as holder:
+        await holder.execute("SELECT FROM users FOR UPDATE")
+        logins = [asyncio.create_task(post_login(instance, "hunter2!")) for instance in (one, other)]
+        await wait_for_lock_waiters(one.settings, 2)  # each with a new hash
+    for login in logins:
+        success(await login)
+    assert (await stored_hash(one.settings)).startswith(OURS)
 
 
 UNUSABLE = [

@@ -18,7 +18,9 @@ from support.database import (
     longest_wait,
     prolong_waits,
     query,
+    transaction,
     url_of,
+    wait_for_lock_waiters,
 )
 from support.http import assert_refused, success
 from support.services import Instance, Start
@@ -115,21 +117,14 @@ async def test_a_burst_beyond_the_last_turn_of_an_address_costs_accounts_nothing
         )
 
     assert (await attempt(1)).admitted
-    holder, observer = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
-    async with holder.transaction():
+    async with transaction(database_url) as holder:
         await holder.execute("UPDATE attempts SET failures = 4, free_at = now() WHERE key = 'address'")
         burst = [asyncio.create_task(attempt(number)) for number in range(2, 20)]
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        while await observer.fetchval(waiting) < len(burst):  # noqa: ASYNC110 -- PostgreSQL has no event for it
-            await asyncio.sleep(0.01)
+        await wait_for_lock_waiters(database_url, len(burst))
     admitted = [admission.admitted for admission in await asyncio.gather(*burst)]
     assert admitted.count(True) == 1, "all had looked before any had its turn"
-    accounts = await observer.fetchval("SELECT count(*) FROM attempts WHERE key <> 'address'")
+    [[accounts]] = await query(database_url, "SELECT count(*) FROM attempts WHERE key <> 'address'")
     assert accounts == 2, "what the address is refused for is not counted for the account"
-    await holder.close()
-    await observer.close()
     await database.close()
 
 

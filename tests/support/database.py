@@ -3,6 +3,7 @@
 A target is the URL of a database or the settings of a service on it.
 """
 
+import asyncio
 import os
 import re
 from collections.abc import AsyncIterator
@@ -92,13 +93,28 @@ async def read_only(target: Target) -> AsyncIterator[None]:
 @asynccontextmanager
 async def locked_sessions(target: Target) -> AsyncIterator[None]:
     """Someone else holds the rows of all sessions for as long as the block runs."""
+    async with transaction(target) as connection:
+        await connection.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+@asynccontextmanager
+async def transaction(target: Target) -> AsyncIterator["asyncpg.Connection[Any]"]:
+    """Someone else's transaction, which commits at the end of the block; what it changes is locked until then."""
     connection = await asyncpg.connect(url_of(target))
     try:
         async with connection.transaction():
-            await connection.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
-            yield
+            yield connection
     finally:
         await connection.close()
+
+
+async def wait_for_lock_waiters(target: Target, number: int = 1) -> None:
+    """Return when so many statements wait in this database for what another one has locked."""
+    waiting = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with asyncio.timeout(20):
+        while await _count(target, waiting) < number:
+            await asyncio.sleep(0.02)
 
 
 async def table_names(target: Target) -> list[str]:

@@ -75,13 +75,15 @@ def serve_by_fastapi(instance: Instance) -> None:
     instance.app.dependency_overrides[serve_by_fastapi] = serve_by_fastapi  # which no route depends on
 
 
+CLI = "from wutang_auth.cli import main; main()"
+
+
 @asynccontextmanager
-async def serving(environment: dict[str, str], log: Path, *arguments: str, prelude: str = "") -> AsyncIterator[Process]:
-    """`wutang-auth serve` in a process of its own, on a free port; the prelude is to shorten waits."""
+async def serving(environment: dict[str, str], log: Path, *arguments: str, program: str = CLI) -> AsyncIterator[Process]:
+    """`wutang-auth serve`, or a program that does the same, in a process of its own, on a free port."""
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", f"{prelude}\nfrom wutang_auth.cli import main; main()",
-            "serve", "--port", "0", *arguments,
+            sys.executable, "-c", program, "serve", "--port", "0", *arguments,
             env=environment, stderr=output, stdout=output,
         )  # fmt: skip
     try:

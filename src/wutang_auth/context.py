@@ -1,6 +1,7 @@
 """The context of the request that is being served: who asks, and how long it may still wait."""
 
 import asyncio
+import math
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -14,15 +15,18 @@ class RequestBudget:
         self.seconds_left = seconds
 
 
+_UNLIMITED = RequestBudget(math.inf)
+
+
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """What holds for one request. Outside of requests, as on the command line, everything is None."""
+    """What holds for one request. Outside of requests, as on the command line, nothing of it is known."""
 
     request_id: str | None = None
     client_address: str | None = None
     user_agent: str | None = None
-    budget: RequestBudget | None = None
-    """None: each statement has its own time limits only."""
+    budget: RequestBudget = _UNLIMITED
+    """Without a limit each statement still has its own."""
     client_gone: asyncio.Future[None] | None = None
     """Done when the client went away; the request then need not wait for its turn. None: nobody watches."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from math import inf
 
 import pytest
 
@@ -13,11 +14,13 @@ from wutang_auth.errors import DatabaseUnavailable
 class Source:
     """Values that change, and queries that end when they are told to."""
 
-    def __init__(self, *, max_wait: float = 60) -> None:
+    def __init__(self, *, max_wait: float = 60, late_after: float = inf) -> None:
         self.value = 0
         self.queries: list[list[int]] = []
         self.under_way: list[asyncio.Future[None]] = []
-        self.reads = GroupedReads(read_one=self.read_one, read_many=self.read_many, max_wait=max_wait)
+        self.reads = GroupedReads(
+            read_one=self.read_one, read_many=self.read_many, max_wait=max_wait, late_after=late_after
+        )
 
     async def read_one(self, key: int) -> tuple[int, int] | None:
         [found] = await self.read_many([key])
@@ -62,6 +65,18 @@ async def test_what_arrives_meanwhile_shares_the_next_query() -> None:
     assert source.queries == [[1], [2], [3, 4, 5, 6]]
     await source.end()
     await source.end()
+    assert await asyncio.gather(*asked) == [(key, 0) for key in range(1, 7)]
+
+
+async def test_two_more_may_be_under_way_where_the_last_one_started_long_ago() -> None:
+    source = Source(late_after=-1)
+    asked = source.ask(1, 2, 3, 4, 5, 6)
+    await turns()
+    assert source.queries == [[1], [2], [3], [4]]
+    await source.end()
+    assert source.queries[4:] == [[5, 6]]
+    for _ in range(4):
+        await source.end()
     assert await asyncio.gather(*asked) == [(key, 0) for key in range(1, 7)]
 
 

@@ -40,13 +40,13 @@ def translated(error: BaseException) -> type[BaseException] | None:
 
 def test_appendix_is_whole() -> None:
     assert len(ALL) > 240
-    assert {state[:2] for state in ALL} <= sqlstates._CLASSES.keys()
+    assert {state[:2] for state in ALL} <= sqlstates.CLASSES.keys()
 
 
 @pytest.mark.parametrize("sqlstate", ALL)
 def test_every_sqlstate_has_a_fate(sqlstate: str) -> None:
     found = meaning(sqlstate)
-    assert found is not sqlstates._UNKNOWN
+    assert found is not sqlstates.UNKNOWN
     error = refusal(sqlstate)
     assert is_unavailable(error) == (found.fate is not Fate.OURS)
     expected = {Fate.RETRY: DatabaseUnavailable, Fate.OPERATOR: DatabaseMisconfigured, Fate.OURS: None}[found.fate]

@@ -20,6 +20,8 @@ class Proxy:
         self.cut_share = 0.0
         """How many of the answers are cut: what was asked arrives, the answer is lost with its connection."""
         self.cuts = 0
+        self.taken = 0
+        """How many connections it was asked for."""
         self._heard = asyncio.Event()
         self._heard.set()
         self._server: asyncio.Server | None = None
@@ -57,6 +59,7 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        self.taken += 1
         self._tasks.add(task)
         ends = [writer]
         self._transports.add(writer.transport)

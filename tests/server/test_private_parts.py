@@ -46,7 +46,7 @@ def test_server_of_uvicorn_has_what_server_process_overrides_and_reads() -> None
     config.load()
     assert hasattr(config, "loaded_app")
     server = uvicorn.Server(config)
-    assert server._captured_signals == []
+    assert server._captured_signals == []  # noqa: SLF001 -- what this file is for
     for name in ("capture_signals", "handle_exit", "on_tick", "run", "startup"):
         assert callable(getattr(server, name))
 
@@ -58,7 +58,7 @@ def test_supervisor_of_uvicorn_makes_servers_by_the_name_that_is_replaced() -> N
 
 
 def test_fastapi_tells_whether_it_traces() -> None:
-    assert FastAPI()._native_telemetry.enabled() in (True, False)
+    assert FastAPI()._native_telemetry.enabled() in (True, False)  # noqa: SLF001 -- what this file is for
 
 
 async def test_connection_of_asyncpg_takes_a_codec_without_asking_the_server(server_url: str) -> None:

@@ -113,7 +113,7 @@ async def wait_for_lock_waiters(target: Target, number: int = 1) -> None:
     """Return when so many statements wait in this database for what another one has locked."""
     waiting = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with asyncio.timeout(20):
-        while await _count(target, waiting) < number:
+        while await _count(target, waiting) < number:  # noqa: ASYNC110 -- PostgreSQL has no event for it
             await asyncio.sleep(0.02)
 
 

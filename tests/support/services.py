@@ -79,7 +79,9 @@ CLI = "from wutang_auth.cli import main; main()"
 
 
 @asynccontextmanager
-async def serving(environment: dict[str, str], log: Path, *arguments: str, program: str = CLI) -> AsyncIterator[Process]:
+async def serving(
+    environment: dict[str, str], log: Path, *arguments: str, program: str = CLI
+) -> AsyncIterator[Process]:
     """`wutang-auth serve`, or a program that does the same, in a process of its own, on a free port."""
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(

@@ -1,7 +1,7 @@
 """The way to PostgreSQL: connections with time limits, and the statements that run on them."""
 
+from wutang_auth.database.database import Database, Transaction
 from wutang_auth.database.failure_log import FailureLog
-from wutang_auth.database.pool import Database, Transaction
 from wutang_auth.database.revision import REVISION
 from wutang_auth.database.rows import reader
 from wutang_auth.database.statement import Statement

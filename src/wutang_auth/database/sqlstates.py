@@ -53,7 +53,7 @@ def _ours(summary: str, shown: Shown = Shown.TO_OPERATORS) -> Meaning:
     return Meaning(Fate.OURS, summary, shown)
 
 
-_CLASSES = {
+CLASSES = {
     "00": _ours("successful completion"),
     "01": _ours("a warning"),
     "02": _ours("no data"),
@@ -122,12 +122,12 @@ _STATES = {
 }
 
 # A class that is none of PostgreSQL's: of another engine, or raised in a function. Its message may hold anything.
-_UNKNOWN = _ours("an error that PostgreSQL does not know", Shown.TO_NOBODY)
+UNKNOWN = _ours("an error that PostgreSQL does not know", Shown.TO_NOBODY)
 
 
 def meaning(sqlstate: str) -> Meaning:
     """What a SQLSTATE means: what is known of it, or of its class."""
-    return _STATES.get(sqlstate) or _CLASSES.get(sqlstate[:2], _UNKNOWN)
+    return _STATES.get(sqlstate) or CLASSES.get(sqlstate[:2], UNKNOWN)
 
 
 def meaning_of_refused_connection(sqlstate: str) -> Meaning:

@@ -3,7 +3,8 @@
 import asyncio
 import math
 from contextvars import ContextVar
-from dataclasses import dataclass
+
+from wutang_auth.records import record
 
 
 class RequestBudget:
@@ -18,7 +19,7 @@ class RequestBudget:
 _UNLIMITED = RequestBudget(math.inf)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RequestContext:
     """What holds for one request. Outside of requests, as on the command line, nothing of it is known."""
 

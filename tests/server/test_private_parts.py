@@ -10,12 +10,14 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from packaging.requirements import Requirement
+from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 from uvicorn.supervisors import multiprocess
 
 from wutang_auth.database import timestamps
 from wutang_auth.fields import LATEST
+from wutang_auth.server.http import Cycle
 from wutang_auth.server.process import Server
 
 PYPROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
@@ -39,6 +41,13 @@ async def test_protocol_of_uvicorn_has_what_server_http_overrides_and_reads() ->
         assert hasattr(protocol, name)
     for name in ("_unset_keepalive_if_required", "on_headers_complete", "on_message_complete", "send_400_response"):
         assert callable(getattr(protocol, name))
+
+
+def test_protocol_of_uvicorn_makes_cycles_by_the_name_that_is_replaced() -> None:
+    assert "RequestResponseCycle" in HttpToolsProtocol.on_headers_complete.__code__.co_names
+    assert vars(httptools_impl)["RequestResponseCycle"] is Cycle
+    for name in ("HEADER_RE", "HEADER_VALUE_RE", "STATUS_LINE"):
+        assert hasattr(httptools_impl, name)
 
 
 def test_server_of_uvicorn_has_what_server_process_overrides_and_reads() -> None:

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from wutang_auth.database import Database, Statement, reader
 from wutang_auth.database.grouped_reads import GroupedReads
+from wutang_auth.records import record
 from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.revocations import REVOKED
 from wutang_auth.repository.users import USER_COLUMNS, UserRecord
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SessionState:
     """A session as it is now, by the database's clock."""
 

@@ -11,6 +11,7 @@ import asyncpg
 from wutang_auth.database import Database, Statement, Transaction, reader
 from wutang_auth.errors import EmailTaken, NotFound, ScopeNotHeld
 from wutang_auth.fields import canonical_email
+from wutang_auth.records import record
 from wutang_auth.repository.emails import EmailRepository
 from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.mails import MailRepository
@@ -18,7 +19,7 @@ from wutang_auth.repository.revocations import REVOKED, scopes_taken
 from wutang_auth.response_codes import Language
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UserRecord:
     """A user, without the password hash."""
 

@@ -1,10 +1,19 @@
-"""HTTP/1.1 as it comes over a socket: bounds of a request's head, size and time."""
+"""HTTP/1.1 over a socket: bounds of a request's head, size and time, and the head of an answer."""
 
 import time
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http import httptools_impl
+from uvicorn.protocols.http.httptools_impl import (
+    HEADER_RE,
+    HEADER_VALUE_RE,
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from wutang_auth.api.malformed_request import malformed_request
 
@@ -95,3 +104,41 @@ class Protocol(HttpToolsProtocol):
         headers = list(self.scope["headers"] if self._head_is_complete else self.headers or ())
         self.transport.write(malformed_request(headers, self.app.state.settings.cors_origins))
         self.transport.close()
+
+
+class Cycle(RequestResponseCycle):
+    """One request and its answer. A header that was sent before is neither checked nor encoded once more."""
+
+    async def send(self, message: Any) -> None:
+        """Send a part of the answer: the head here, where uvicorn need not look at it, and all else as uvicorn does."""
+        is_head = message["type"] == "http.response.start" and not self.response_started
+        if not is_head or self.flow.write_paused or self.disconnected or not self._write_head(message):
+            await super().send(message)
+
+    def _write_head(self, message: Any) -> bool:
+        """Write the head of an answer whose length is known. False: nothing was written."""
+        headers: Sequence[tuple[bytes, bytes]] = [*self.default_headers, *message.get("headers", ())]
+        length = dict(headers).get(b"content-length")
+        lines = [_line(name, value) for name, value in headers]
+        if length is None or None in lines:
+            return False
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        self.expected_content_length, self.chunked_encoding = int(length), False
+        end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join([STATUS_LINE[message["status"]], *lines, end]))  # type: ignore[list-item]
+        return True
+
+
+# uvicorn's protocol makes the cycles by this name and knows no other way to be given ours
+httptools_impl.RequestResponseCycle = Cycle  # type: ignore[misc]
+
+
+@lru_cache(maxsize=64)
+def _line(name: bytes, value: bytes) -> bytes | None:
+    """A header as it is sent; None for one that uvicorn has to look at."""
+    lowered = name.lower()
+    # SECURITY: what is not allowed in a header is left to uvicorn, which refuses to send it
+    if lowered in (b"connection", b"transfer-encoding") or HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
+        return None
+    return b"%s: %s\r\n" % (lowered, value)

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Container
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -25,6 +25,7 @@ from wutang_auth.errors import (
 from wutang_auth.passwords.hashing import Verdict
 from wutang_auth.passwords.rules import PasswordRules
 from wutang_auth.passwords.workers import Passwords
+from wutang_auth.records import record
 from wutang_auth.repository import (
     Credentials,
     Rotation,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 _REFUSAL_SECONDS = (0.03, 0.07)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Caller:
     """Who sends a request, as the database knows it now."""
 

@@ -1,11 +1,11 @@
-"""The context of each request, and the id that its answer carries."""
+"""The context of each request."""
 
 import re
 import secrets
 from collections.abc import Awaitable, Sequence
 from itertools import count
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wutang_auth.api.header_values import without_blanks
 from wutang_auth.api.middleware.client_address import client_address
@@ -17,7 +17,7 @@ _MAX_USER_AGENT = 255
 
 
 class RequestContextMiddleware:
-    """Puts who asks into `context.request_context`, and the request's id into the answer's `X-Request-ID`.
+    """Puts who asks, and the request's id, into `context.request_context`.
 
     It is the outermost layer, so it also takes the blanks off header values, for all who read them.
     """
@@ -52,13 +52,7 @@ class RequestContextMiddleware:
                 RequestBudget(self._budget_seconds),
             )
         )
-
-        def send_with_id(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
-            return send(message)
-
-        return self._app(scope, receive, send_with_id)
+        return self._app(scope, receive, send)
 
 
 def _printable(user_agent: bytes | None) -> str | None:

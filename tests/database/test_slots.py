@@ -94,7 +94,7 @@ async def test_those_whom_nobody_gives_another_one_share_what_there_is() -> None
         slots.release(thing)
         assert await task is thing
     slots.release(thing, is_usable=False)
-    with pytest.raises(NoMoreToBeHad):
+    with pytest.raises(DatabaseUnavailable):
         await slots.acquire(inf)
 
 

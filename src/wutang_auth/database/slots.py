@@ -22,8 +22,8 @@ class Closable(Protocol):
 T = TypeVar("T", bound=Closable)
 
 
-class NoMoreToBeHad(DatabaseUnavailable):
-    """Another one cannot be made now, but those that there are will do."""
+class NoMoreToBeHad(Exception):
+    """Another one cannot be made now, but those that there are will do; the message says why."""
 
 
 class Slots(Generic[T]):
@@ -79,8 +79,8 @@ class Slots(Generic[T]):
             self._occupied += 1
             try:
                 return await self._make_in_slot(deadline)
-            except NoMoreToBeHad:
-                if self._occupied == 0:
+            except DatabaseUnavailable as error:
+                if not isinstance(error.__cause__, NoMoreToBeHad) or self._occupied == 0:
                     raise
         waiter: asyncio.Future[T | None] = loop.create_future()
         self._waiting.append(waiter)
@@ -126,9 +126,11 @@ class Slots(Generic[T]):
         generation = self._generation
         try:
             thing = await self._make(deadline)
-        except BaseException as error:
-            if isinstance(error, NoMoreToBeHad):
-                self._full_until = asyncio.get_running_loop().time() + _FULL_SECONDS
+        except NoMoreToBeHad as refusal:
+            self._full_until = asyncio.get_running_loop().time() + _FULL_SECONDS
+            self._leave_slot()
+            raise DatabaseUnavailable(str(refusal)) from refusal
+        except BaseException:
             self._leave_slot()
             raise
         self._made[thing] = generation

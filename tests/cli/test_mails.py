@@ -84,3 +84,11 @@ async def test_texts_are_written_once_and_used(shell: Shell, tmp_path: Path) -> 
         f"no mail was sent: WUTANG_MAIL_TEMPLATES: {folder}/reset.en.txt:3: $nmae is no placeholder; "
         "there are $email, $home, $link, $site, $valid"
     )
+
+
+async def test_who_has_no_password_yet_is_exported_and_imported(shell: Shell, tmp_path: Path) -> None:
+    await shell("users invite grace@wutang.example")
+    file = tmp_path / "users.csv"
+    assert (await shell(f"users export {file}")).code == 0
+    assert (await shell("users delete grace@wutang.example --yes")).code == 0
+    assert (await shell(f"users import {file}")).said == "created 1 of 1 users; 0 were there, 0 rejected"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from wutang_auth import audit
 from wutang_auth.fields import (
     NAME_MAX_LENGTH,
+    NO_PASSWORD,
     canonical_email,
     parse_dumped_timestamp,
     parse_email,
@@ -171,7 +172,7 @@ def _password_hash(value: object) -> str:
     text = value.strip() if isinstance(value, str) else ""
     if wrapped := _WRAPPED_HASH.fullmatch(text):
         text = wrapped[1]
-    if text.isascii() and passwords.is_usable(text):
+    if text == NO_PASSWORD or (text.isascii() and passwords.is_usable(text)):
         return text
     kind = next((kind for kind, form in _OTHER_HASHES.items() if form.match(text)), None)
     if kind is None:

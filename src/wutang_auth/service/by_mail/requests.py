@@ -27,7 +27,9 @@ class MailRequests:
             TooManyAttempts: the recipient got several lately, or the client address asked for many.
         """
         await self.admit(email)
-        await self.write(kind, email, language, user_id=user_id)
+        # SECURITY: the sender is not told. If it set to work at once, the next answer of this process would take longer
+        # where somebody has this address, and so tell it. It looks by itself within a second or two.
+        await self._mails.write(kind, email, language, user_id=user_id)
 
     async def admit(self, email: str) -> None:
         """Count a mail to this address.

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
@@ -56,7 +57,7 @@ class Sender:
     Args:
         per_minute: So many mails at most; the rest waits.
         longest_wait: Seconds between two attempts to reach a mail server that is away, at most; the first is one.
-        interval: Seconds between two looks at what waits, if nobody nudges.
+        interval: Seconds between two looks at what waits, more or less, if nobody nudges.
         lease: How long a mail that was taken is left to who took it.
     """
 
@@ -105,7 +106,7 @@ class Sender:
 
     async def _wait_for_nudge(self) -> None:
         try:
-            async with asyncio.timeout(self._interval):
+            async with asyncio.timeout(self._interval * random.uniform(0.5, 1.5)):  # noqa: S311 -- no secret
                 await self._written.wait()
         except TimeoutError:
             pass

@@ -35,9 +35,3 @@ def before_call(_context: Any, case: Any, _arguments: Any) -> None:
             value = case.body.get(name)
             if isinstance(value, str) and 8 <= len(value) <= 1000 and "\x00" not in value:
                 case.body[name] = f"{value} of these eggs"
-
-
-@schemathesis.deserializer("application/jwt")
-def read_jwt(_context: Any, response: Any) -> str:
-    """A signed document, as text."""
-    return str(response.content.decode())

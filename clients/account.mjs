@@ -18,14 +18,14 @@ const TEXTS = {
         locale: "zh-CN", email: "邮箱", password: "密码", newPassword: "新密码", name: "名称", logIn: "登录", logOut: "退出登录",
         forgot: "忘记密码？", register: "注册", send: "发送", sent: "邮件已发出", set: "设置新密码", done: "注册完成",
         passwordSet: "密码已设置", dead: "此链接无效", again: "重新获取链接", newEmail: "更换邮箱", change: "确认更换邮箱", undo: "撤销更换邮箱",
-        confirmed: "已确认。", undone: "原邮箱已恢复", used: "链接可能不完整",
+        confirmed: "邮箱已更换", undone: "原邮箱已恢复", used: "链接可能不完整",
     },
     en: {
         locale: "en-GB", email: "E-mail address", password: "Password", newPassword: "New password", name: "Name", logIn: "Log in",
         logOut: "Log out", forgot: "Forgot your password?", register: "Register", send: "Send", sent: "on its way",
         set: "Choose a new password", done: "You are registered", passwordSet: "The password is set", dead: "This link does not work",
         again: "Ask for a new link", newEmail: "Change e-mail address", change: "Confirm the new address",
-        undo: "Undo the change of address", confirmed: "Confirmed.", undone: "Your address is back", used: "It may be incomplete",
+        undo: "Undo the change of address", confirmed: "The address is changed", undone: "Your address is back", used: "It may be incomplete",
     },
 };
 const FIRST = "seven small violet umbrellas";

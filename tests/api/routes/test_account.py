@@ -1,12 +1,14 @@
 """The account page: strict, cacheable, and the same behind a gateway."""
 
 import re
+from typing import get_args
 from urllib.parse import urljoin
 
 import pytest
 
 from support.http import assert_refused
 from support.services import Instance
+from wutang_auth.fields import Purpose
 
 
 def loaded(html: str) -> list[str]:
@@ -40,6 +42,12 @@ async def test_page_and_its_modules_load_relative_urls_that_never_change(service
         urls += imported - seen
         seen |= imported
     assert {"session.js", "texts.js"} < {url.rpartition("/")[2] for url in seen}
+
+
+async def test_page_knows_what_every_mail_links_to(service: Instance) -> None:
+    [main] = [url for url in loaded((await service.client.get("/account")).text) if url.endswith("main.js")]
+    links = (await service.client.get("/" + main.replace("main.js", "links.js"))).text
+    assert set(re.findall(r"^    (\w+): \{ title:", links, re.MULTILINE)) == set(get_args(Purpose))
 
 
 async def test_page_never_parses_what_others_wrote(service: Instance) -> None:

@@ -15,6 +15,7 @@ const PURPOSES = {
     register: { title: "register", path: "api/auth/register", done: "register_done", again: "register", password: true, name: true },
     verify: { title: "confirm_email", path: "api/auth/email/verification", done: "email_confirmed", again: "login", keeps: true },
     email_change: { title: "confirm_change", path: "api/auth/email/confirmation", done: "email_changed", again: "login", keeps: true },
+    email_agree: { title: "agree_to_change", path: "api/auth/email/confirmation", done: "agreed", again: "login", keeps: true },
     email_undo: { title: "undo_change", path: "api/auth/email/undo", done: "undo_done", again: "login", explained: "undo_explained" },
 };
 

@@ -4,6 +4,8 @@ const CHOSEN = `wutang-auth language ${location.pathname}`;
 
 const TEXTS = {
     account: ["账户", "Account"],
+    agree_to_change: ["同意更换邮箱", "Agree to the new address"],
+    agreed: ["已同意。确认链接已发往新邮箱。", "Agreed. A link to confirm goes to the new address."],
     ask_again: ["重新获取链接", "Ask for a new link"],
     back_to_login: ["返回登录", "Back to login"],
     began: ["登录于", "since"],
@@ -23,7 +25,7 @@ const TEXTS = {
         "It may be incomplete, too old, or used already. Open it from the mail once more, whole; if that does not help, ask for a new one.",
     ],
     email: ["邮箱", "E-mail address"],
-    email_changed: ["已确认。若无需其他邮箱确认，新邮箱即刻生效。", "Confirmed. The new address counts unless another mailbox has to confirm, too."],
+    email_changed: ["邮箱已更换，请用新邮箱登录。", "The address is changed. Log in with the new one."],
     email_confirmed: ["邮箱已确认。", "The address is confirmed."],
     email_unverified: ["尚未确认", "not confirmed yet"],
     email_verified: ["已确认", "confirmed"],

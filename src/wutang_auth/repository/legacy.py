@@ -206,10 +206,14 @@ class LegacyRepository:
         """Note that a legacy token of this user was let in; False if that was noted within the hour."""
         return await self._database.fetchrow(self.MARK_SEEN, user_id=user_id) is not None
 
+    # SECURITY: they are kept as long as the gate may be open, so that a longer WUTANG_LEGACY_REFRESH_TTL revives none
     PRUNE = Statement("""
         DELETE FROM legacy_tokens
         WHERE digest IN (
-            SELECT digest FROM legacy_tokens WHERE expires_at <= now() ORDER BY expires_at LIMIT $batch
+            SELECT digest FROM legacy_tokens
+            WHERE expires_at <= now() - interval '60 days'
+            ORDER BY expires_at
+            LIMIT $batch
         )
         RETURNING digest
     """)

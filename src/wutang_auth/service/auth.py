@@ -203,6 +203,8 @@ class AuthService:
             await self._legacy.end(token, everywhere=everywhere)
             return
         claims = self._tokens.verify(token, ("access", "refresh"), expired_ok=("access", "refresh"))
+        if claims.legacy_digest is not None:
+            await self._ensure_not_revoked_there(claims.legacy_digest)
         ended = await self._sessions.end(claims.user_id, claims.session_id, everywhere=everywhere)
         if ended is None:
             raise SessionEnded

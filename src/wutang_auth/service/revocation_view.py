@@ -152,15 +152,18 @@ class RevocationView:
         """Make those new that a look before should have found, had they been there in time."""
         if self.now is not None:
             found_until = self.now - self._window
-            late = [_key(each) for each in pages if each.revoked_at <= found_until and _key(each) not in self._seen]
+            late = [_key(each) for each in pages if each.revoked_at <= found_until and not self._is_known(each)]
             if late:
                 await self._revocations.write_again(late)
+
+    def _is_known(self, revocation: Revocation) -> bool:
+        seen = self._seen.get(_key(revocation))
+        return seen is not None and seen.revocation == revocation
 
     def _add(self, found: Iterable[Revocation], seen_at: datetime) -> bool:
         is_new = False
         for revocation in found:
-            known = self._seen.get(_key(revocation))
-            if known is None or known.revocation != revocation:
+            if not self._is_known(revocation):
                 self._seen.pop(_key(revocation), None)  # to the end
                 self._seen[_key(revocation)] = Seen(revocation, seen_at)
                 is_new = True

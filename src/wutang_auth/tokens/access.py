@@ -115,26 +115,30 @@ class _Signer:
     kid: str
     sign: Callable[[bytes], bytes]
 
+    def head(self, typ: str) -> str:
+        """The protected header of what it signs, encoded."""
+        return base64url.encode(to_json({"alg": self.alg, "typ": typ, "kid": self.kid}))
+
+    def token(self, head: str, claims: dict[str, Any]) -> str:
+        """The claims behind this header, signed."""
+        signed = f"{head}.{base64url.encode(to_json(claims))}"
+        return f"{signed}.{base64url.encode(self.sign(signed.encode()))}"
+
 
 class _Ring:
     """A key ring made ready. A changed ring is a new object, so that nothing cached outlives its key."""
 
-    def __init__(self, ring: KeyRing, legacy_key: "LegacyKey | None", *, mints_legacy: bool) -> None:
+    def __init__(self, ring: KeyRing, legacy_key: "LegacyKey | None") -> None:
         self.keys: dict[str, _VerifyingKey] = {}
         for key in ring.keys:
             private = jwk.construct(key.private_jwk(), key.alg)
             public = private if key.alg == "HS256" else private.public_key()
             self.keys[key.kid] = _VerifyingKey(key.kid, key.alg, public)
             if key is ring.active:
-                self.signers = dict.fromkeys(_TYP, _Signer(key.alg, key.kid, private.sign))
+                self.signer = _Signer(key.alg, key.kid, private.sign)
+        self.heads = {kind: self.signer.head(typ) for kind, typ in _TYP.items()}
         if legacy_key is not None:
             self.keys[_LEGACY_KID] = _VerifyingKey(_LEGACY_KID, "HS256", legacy_key)
-            if mints_legacy:
-                self.signers["access"] = _Signer("HS256", _LEGACY_KID, legacy_key.sign)
-        self.heads = {
-            kind: base64url.encode(to_json({"alg": signer.alg, "typ": _TYP[kind], "kid": signer.kid}))
-            for kind, signer in self.signers.items()
-        }
         self.headers: dict[str, tuple[_VerifyingKey, Kind]] = {}
         """Headers that passed, by their text."""
         self.verified = _Verified()
@@ -159,12 +163,13 @@ class Tokens:
         self._clock = clock
         self._legacy_key = legacy_key
         self._mints_legacy = settings.legacy_mint
+        self._legacy_until = settings.legacy_until.timestamp() if settings.legacy_until else 0.0
         self.use(ring)
 
     def use(self, ring: KeyRing) -> None:
         """Sign and verify with this ring from now on."""
         self.ring = ring
-        self._ring = _Ring(ring, self._legacy_key, mints_legacy=self._mints_legacy)
+        self._ring = _Ring(ring, self._legacy_key)
 
     def issue(
         self,
@@ -195,13 +200,20 @@ class Tokens:
             **common, **times, "aud": self._audience["access"], "client_id": self._client_id,
             "exp": now + access_ttl, "jti": jti[:32], "scope": " ".join(scopes),
         }  # fmt: skip
-        if self._mints_legacy and self._legacy_key is not None:
-            access = self._legacy_key.accepted_there(access)
         refresh = {
             **common, **times, "aud": self._audience["refresh"],
             "exp": now + refresh_ttl, "jti": jti[32:],
         }  # fmt: skip
-        return TokenPair(_sign(ring, "access", access), access_ttl, _sign(ring, "refresh", refresh), refresh_ttl)
+        return TokenPair(
+            self._signed_access_token(ring, access), access_ttl,
+            ring.signer.token(ring.heads["refresh"], refresh), refresh_ttl,
+        )  # fmt: skip
+
+    def _signed_access_token(self, ring: _Ring, claims: dict[str, Any]) -> str:
+        if self._legacy_key is None or not self._mints_legacy or claims["exp"] > self._legacy_until:
+            return ring.signer.token(ring.heads["access"], claims)
+        signer = _Signer("HS256", _LEGACY_KID, self._legacy_key.sign)
+        return signer.token(signer.head(_TYP["access"]), self._legacy_key.accepted_there(claims))
 
     def document_of(self, token: str) -> dict[str, object]:
         """All that a token says that was verified before."""
@@ -215,10 +227,8 @@ class Tokens:
 
     def sign_document(self, typ: str, claims: dict[str, Any]) -> str:
         """A JWT of this type, which is no token, by the key that signs."""
-        signer = self._ring.signers["refresh"]
-        head = base64url.encode(to_json({"alg": signer.alg, "typ": typ, "kid": signer.kid}))
-        signed = f"{head}.{base64url.encode(to_json(claims))}"
-        return f"{signed}.{base64url.encode(signer.sign(signed.encode()))}"
+        signer = self._ring.signer
+        return signer.token(signer.head(typ), claims)
 
     def verify(self, token: str, accept: Container[Kind] = ("access",), *, expired_ok: Container[Kind] = ()) -> Claims:
         """The only way in.
@@ -243,6 +253,9 @@ class Tokens:
         if claims.kind not in accept:
             raise TokenInvalid("wrong kind")
         now = self._clock()
+        # SECURITY: by then the earlier application is gone, and nobody watches over its secret any more
+        if claims.legacy_digest is not None and now >= self._legacy_until:
+            raise TokenInvalid("gate shut")
         if claims.not_before > now + self._clock_skew:
             raise TokenInvalid("not yet valid")
         if claims.expires_at <= now:
@@ -286,11 +299,6 @@ class Tokens:
             scope,
             jti_digest(jti) if is_legacy else None,
         )
-
-
-def _sign(ring: _Ring, kind: Kind, claims: dict[str, Any]) -> str:
-    signed = f"{ring.heads[kind]}.{base64url.encode(to_json(claims))}"
-    return f"{signed}.{base64url.encode(ring.signers[kind].sign(signed.encode()))}"
 
 
 def _check_header(ring: _Ring, head: str) -> tuple[_VerifyingKey, Kind]:

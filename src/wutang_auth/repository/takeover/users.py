@@ -265,11 +265,13 @@ class Takeover(Import):
     """)
 
     REMEMBER_CREATED = Statement(f"""
-        INSERT INTO takeover_users (user_id, {", ".join(_FIELDS)})
-        SELECT users.id, {", ".join(there for name, (_, there) in _FIELDS.items() if name not in _TIMES)},
+        WITH clock AS MATERIALIZED (SELECT now() AS t)
+        INSERT INTO takeover_users (user_id, refused_until, {", ".join(_FIELDS)})
+        SELECT users.id, CASE WHEN incoming.disabled THEN clock.t END,
+            {", ".join(there for name, (_, there) in _FIELDS.items() if name not in _TIMES)},
             coalesce(incoming.created_at, users.created_at),
             coalesce(incoming.updated_at, incoming.created_at, users.updated_at)
-        FROM incoming JOIN users ON users.id = incoming.id
+        FROM incoming JOIN users ON users.id = incoming.id, clock
         WHERE incoming.reason IS NULL
     """)
 

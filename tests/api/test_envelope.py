@@ -133,7 +133,7 @@ async def test_language_is_the_preferred_one(shared: tuple[Instance, Login], hea
         ("/api/auth/login", {"POST"}),
         ("/api/auth/refresh", {"PUT"}),
         ("/api/auth/logout", {"DELETE"}),
-        ("/api/auth/me", {"GET", "HEAD"}),
+        ("/api/auth/me", {"GET", "HEAD", "PATCH"}),
         ("/api/auth/password", {"PUT"}),
         ("/api/auth/sessions", {"GET", "HEAD"}),
         ("/api/auth/sessions/00000000-0000-4000-8000-000000000000", {"DELETE"}),

@@ -203,9 +203,9 @@ async def test_dependencies_may_be_overridden(service: Instance) -> None:
         raise HTTPException(403)
 
     service.app.dependency_overrides[authenticate] = nobody
-    assert_refused(await service.client.get("/api/auth/me", headers=login.headers), 403, 40003)
+    assert_refused(await service.client.get("/api/auth/sessions", headers=login.headers), 403, 40003)
     service.app.dependency_overrides = {}
-    success(await service.client.get("/api/auth/me", headers=login.headers))
+    success(await service.client.get("/api/auth/sessions", headers=login.headers))
 
 
 async def test_first_route_of_a_path_serves_it(service: Instance) -> None:

@@ -98,7 +98,7 @@ async def test_6_gateway_may_keep_the_prefix(start: Start, prefix: str) -> None:
     assert refused.headers["cache-control"] == "no-store"
     not_allowed = await client.post(f"{prefix}/api/auth/me")
     assert_refused(not_allowed, 405, 40001)
-    assert not_allowed.headers["allow"] == "GET, HEAD"
+    assert not_allowed.headers["allow"] == "GET, HEAD, PATCH"
     assert (await client.head(f"{prefix}/api/auth/me")).status_code == 401
     assert_refused(await client.get(f"{prefix}/api/auth/nope"), 404, 40004)
     assert (await client.get(f"{prefix}/docs")).status_code == 200

@@ -58,7 +58,7 @@ def verdict(token: str) -> Claims | type[Exception]:
 
 def test_the_pair_itself_passes() -> None:
     back_dated = NOW - 5
-    assert verdict(PAIR.access_token) == Claims("access", USER, SESSION, 3, back_dated, NOW + 1000)
+    assert verdict(PAIR.access_token) == Claims("access", USER, SESSION, 3, back_dated, NOW + 1000, "a")
     assert verdict(PAIR.refresh_token) == Claims("refresh", USER, SESSION, 3, back_dated, NOW + 1000)
 
 
@@ -137,7 +137,7 @@ def test_signed_claims_pass_only_if_each_of_them_is_right(changes: dict[str, Any
     else:
         sid = UUID(claims["sid"])
         times = max(claims["iat"], claims["nbf"]), claims["exp"]
-        assert told == Claims("access", int(claims["sub"]), sid, claims["gen"], *times)
+        assert told == Claims("access", int(claims["sub"]), sid, claims["gen"], *times, claims["scope"])
 
 
 def is_right(claims: dict[str, Any]) -> bool:

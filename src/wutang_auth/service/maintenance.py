@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 _PRUNE_PAUSE_SECONDS = 0.1
 _PRUNE_BATCH = 1000
+_CANCEL_AGAIN_SECONDS = 0.1
 
 Prune = Callable[[int], Awaitable[int]]
 """Deletes at most so many dead rows and tells how many."""
@@ -52,9 +53,17 @@ async def in_background(
     try:
         yield
     finally:
-        for task in tasks:
+        await _end(tasks)
+
+
+async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: before Python 3.12 `asyncio.wait_for`, in libraries too, may lose one."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def follow_key_file(path: Path, use_ring: Callable[[KeyRing], None], interval: float) -> None:

@@ -63,6 +63,16 @@ async def test_login_sets_no_cookie_unless_asked(service: Instance) -> None:
     assert assert_refused(refused, 422, 10001)["errors"][0]["field"] == "refresh"
 
 
+async def test_no_other_site_puts_a_session_into_this_browser(service: Instance) -> None:
+    await add_user(service.settings, email=CREDENTIALS["email"])
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}, {"Origin": "https://evil.example"}):
+        body = {**CREDENTIALS, "refresh": "cookie"}
+        refused = await service.client.post("/api/auth/login", data=body, headers=headers)
+        assert_refused(refused, 401, 40001)
+        assert "set-cookie" not in refused.headers
+    cookie_of(await service.client.post("/api/auth/login", json={**CREDENTIALS, "refresh": "cookie"}, headers=OWN_PAGE))
+
+
 async def test_refresh_by_cookie_answers_with_the_next_cookie(service: Instance, cookie: str) -> None:
     response = await service.client.put("/api/auth/refresh", headers=sent(cookie, **OWN_PAGE))
     data = success(response)

@@ -69,6 +69,12 @@ def drop_cookie(response: Response) -> None:
     response.headers["Set-Cookie"] = f"{NAME}=; Max-Age=0; {_ATTRIBUTES}"
 
 
+def is_foreign_page(request: Request) -> bool:
+    """Whether a page of another site sends it; programs, which tell neither site nor origin, are no pages."""
+    is_told = "origin" in request.headers or "sec-fetch-site" in request.headers
+    return is_told and not _is_from_own_page(request)
+
+
 def _cookies(headers: Collection[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     """The names and values of every `Cookie` header (RFC 6265 section 5.4); HTTP/2 gateways may send several."""
     pairs = [pair for name, value in headers if name == b"cookie" for pair in value.decode("latin-1").split(";")]

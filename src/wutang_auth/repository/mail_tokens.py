@@ -358,7 +358,13 @@ class MailTokenRepository:
 
     PRUNE = Statement("""
         DELETE FROM mail_tokens
-        WHERE digest IN (SELECT digest FROM mail_tokens WHERE expires_at <= now() ORDER BY expires_at LIMIT $batch)
+        WHERE digest IN (
+            SELECT digest FROM mail_tokens
+            WHERE expires_at <= now()
+            ORDER BY expires_at
+            LIMIT $batch
+            FOR UPDATE SKIP LOCKED
+        )
         RETURNING digest
     """)
 

@@ -1,6 +1,7 @@
 """What is read and written in `mails`."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -66,6 +67,10 @@ class MailRepository:
             self.WRITE, kind=kind, email=email, canonical_email=canonical_email(email), user_id=user_id,
             other_email=other_email, language=language,
         )  # fmt: skip
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """One for several mails, of which none is to be sent without the others."""
+        return self._database.transaction()
 
     CLAIM = Statement(f"""
         WITH clock AS MATERIALIZED (SELECT now() AS t)

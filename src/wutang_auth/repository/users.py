@@ -223,8 +223,15 @@ class UserRepository:
         RETURNING email
     """)
 
-    # SECURITY: whoever has set a password does not want another one set by a mail of before
-    KILL_RESETS = Statement("DELETE FROM mail_tokens WHERE user_id = $user_id AND purpose IN ('reset', 'invite')")
+    # SECURITY: whoever has set a password does not want another one set, or another address, by a mail of before; who
+    # asked for that may be who had the former password. The way back from a change stays.
+    KILL_LINKS = Statement("""
+        DELETE FROM mail_tokens
+        WHERE user_id = $user_id AND purpose IN ('reset', 'invite', 'email_change', 'email_agree')
+    """)
+    WITHDRAW_CHANGES = Statement(
+        "DELETE FROM mails WHERE user_id = $user_id AND kind IN ('email_change', 'email_agree')"
+    )
 
     # sessions that a concurrent login adds are seen: the statement before it locked the user's row and waited for them
     END_OTHERS = Statement(f"""
@@ -235,6 +242,11 @@ class UserRepository:
         ), {REVOKED}
         SELECT id FROM ended
     """)
+
+    async def _kill_links(self, transaction: Transaction, user_id: int) -> None:
+        """Let no mail of before change the user's password or address."""
+        await transaction.fetch(self.KILL_LINKS, user_id=user_id)
+        await transaction.fetch(self.WITHDRAW_CHANGES, user_id=user_id)
 
     async def replace_password(
         self,
@@ -254,7 +266,7 @@ class UserRepository:
                 self.REPLACE_PASSWORD, user_id=user_id, verified_hash=verified_hash, new_hash=new_hash
             )
             if row is not None:
-                await transaction.fetch(self.KILL_RESETS, user_id=user_id)
+                await self._kill_links(transaction, user_id)
                 await self._cut.set(transaction, user_id, password_changed=True)
                 await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=keep_session)
                 await self._tell(transaction, user_id, row["email"], notify_in)
@@ -390,7 +402,7 @@ class UserRepository:
                     if before["canonical_email"] != canonical:
                         await self._emails.release(transaction, before["canonical_email"], user_id)
                 if change.password_hash is not None:
-                    await transaction.fetch(self.KILL_RESETS, user_id=user_id)
+                    await self._kill_links(transaction, user_id)
                 has_new_password = change.password_hash is not None
                 if has_new_password or change.disabled:
                     await self._cut.set(transaction, user_id, password_changed=has_new_password)

@@ -9,7 +9,7 @@ from support.database import change_users
 from support.http import assert_refused, success
 from support.mail import Mailbox, text_of, token_in
 from support.services import Instance, Start
-from support.users import Login, add_and_log_in, add_user, log_in, me
+from support.users import PASSWORD, Login, add_and_log_in, add_user, log_in, me
 
 NEW = "new@wutang.example"
 
@@ -71,6 +71,15 @@ async def test_a_reset_kills_a_change_that_was_asked_for(start: Start, mailbox: 
     body = {"token": await mailbox.token(service, "reset"), "password": "seven small violet umbrellas"}
     success(await service.client.put("/api/auth/password/reset", json=body))
     assert_refused(await confirm(service, token), 409, 10003)
+
+
+async def test_a_new_password_kills_a_change_that_was_asked_for(start: Start, mailbox: Mailbox) -> None:
+    service = await start(**mailbox.settings())
+    login = await add_and_log_in(service)
+    mails = await asked(service, mailbox, login)
+    body = {"current_password": PASSWORD, "new_password": "another fine passphrase"}
+    success(await service.client.put("/api/auth/password", json=body, headers=login.headers))
+    assert_refused(await confirm(service, token_in(mails[NEW], "email_change")), 409, 10003)
 
 
 async def test_where_both_must_confirm_the_old_address_is_asked_first(start: Start, mailbox: Mailbox) -> None:

@@ -18,7 +18,7 @@ from wutang_auth.api.dependencies import (
 from wutang_auth.api.direct_route import DirectRoute
 from wutang_auth.api.documentation.refusals import refusals
 from wutang_auth.api.envelope import EmptyEnvelope, language, ok
-from wutang_auth.api.refresh_cookie import SentToken, TokenOrCookie, drop_cookie, pair_answer
+from wutang_auth.api.refresh_cookie import SentToken, TokenOrCookie, drop_cookie, is_foreign_page, pair_answer
 from wutang_auth.api.schemas import (
     ChangePasswordBody,
     LoginBody,
@@ -29,7 +29,7 @@ from wutang_auth.api.schemas import (
     session_body,
     user_body,
 )
-from wutang_auth.errors import EmailNotVerified, InvalidCredentials, TooManyAttempts, WrongCurrentPassword
+from wutang_auth.errors import EmailNotVerified, InvalidCredentials, TokenMissing, TooManyAttempts, WrongCurrentPassword
 
 SessionToken = Annotated[SentToken, Depends(TokenOrCookie())]
 
@@ -54,6 +54,9 @@ async def login(
     the user that is disabled, is not told. With `"refresh": "cookie"` the refresh token comes in the cookie
     `__Host-wutang-refresh`, which scripts cannot read, and is null in the body.
     """
+    if body.refresh == "cookie" and is_foreign_page(request):
+        # SECURITY: a form of another site could put a session of its own into this browser (login CSRF)
+        raise TokenMissing
     async with watch_for_disconnect(request):
         pair = await service.login(body.email, body.password, language(request))
     return pair_answer(request, pair, as_cookie=body.refresh == "cookie")

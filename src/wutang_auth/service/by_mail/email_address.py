@@ -71,11 +71,13 @@ class EmailService:
         await self._freshness.ensure(caller)
         await self._requests.admit(email)
         user = caller.user
-        if self._both_confirm:
-            await self._requests.write("email_agree", user.email, language, user_id=user.id, other_email=email)
-        else:
-            await self._requests.write("email_change", email, language, user_id=user.id, other_email=user.email)
-        await self._requests.write("email_changed_notice", user.email, language, user_id=user.id, other_email=email)
+        # SECURITY: no change without its notice, which has the way back
+        async with self._requests.together() as write:
+            await write("email_changed_notice", user.email, language, user_id=user.id, other_email=email)
+            if self._both_confirm:
+                await write("email_agree", user.email, language, user_id=user.id, other_email=email)
+            else:
+                await write("email_change", email, language, user_id=user.id, other_email=user.email)
         audit.record("email_change_asked", user_id=user.id, session_id=caller.session_id)
 
     async def confirm_email(self, token: str, language: Language) -> None:

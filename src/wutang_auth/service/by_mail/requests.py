@@ -1,6 +1,8 @@
 """Mails that people ask for: counted, then written down for the sender."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 
 from wutang_auth.context import request_context
 from wutang_auth.fields import MailKind
@@ -38,6 +40,12 @@ class MailRequests:
             TooManyAttempts: the recipient got several lately, or the client address asked for many.
         """
         await self._throttle.admit(email, request_context.get().client_address)
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+        """`MailRepository.write` for mails that are not counted, and sent all or none; as by `ask`, without a nudge."""
+        async with self._mails.transaction() as transaction:
+            yield partial(self._mails.write, transaction=transaction)
 
     async def write(
         self,

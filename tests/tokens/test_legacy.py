@@ -271,8 +271,8 @@ def test_signed_headers_pass_only_if_nothing_is_different(changes: dict[str, Any
 SESSION = UUID("11111111-2222-4333-8444-555555555555")
 
 
-def minting(*, mint: bool = True, key: bool = True) -> Tokens:
-    found = SETTINGS.model_copy(update={"legacy_mint": mint})
+def minting(*, mint: bool = True, key: bool = True, until: int = NOW + 86_400) -> Tokens:
+    found = SETTINGS.model_copy(update={"legacy_mint": mint, "legacy_until": datetime.fromtimestamp(until, UTC)})
     return Tokens(found, KeyRing.generate(), clock=lambda: NOW, legacy_key=LegacyKey(found) if key else None)
 
 
@@ -305,6 +305,21 @@ def test_what_was_made_so_counts_on_while_the_secret_is_set_and_no_longer() -> N
     assert header_of(issued(minting(mint=False)).access_token)["kid"] != "legacy"
     with pytest.raises(TokenInvalid):
         minting(mint=False, key=False).verify(token)
+
+
+def test_the_secret_is_good_for_nothing_once_its_time_is_over() -> None:
+    token = issued(minting()).access_token
+    for tokens in (minting(until=NOW), minting(until=NOW - 1)):
+        with pytest.raises(TokenInvalid):
+            tokens.verify(token, expired_ok=("access",))
+
+
+def test_no_token_is_made_so_that_would_outlive_that_time() -> None:
+    assert header_of(issued(minting(until=NOW + 3_600)).access_token)["kid"] == "legacy"
+    tokens = minting(until=NOW + 3_599)
+    token = issued(tokens).access_token
+    assert header_of(token)["kid"] == tokens.ring.active.kid
+    assert tokens.verify(token).legacy_digest is None
 
 
 BROKEN: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {

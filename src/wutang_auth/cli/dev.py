@@ -170,7 +170,8 @@ def _banner(details: dict[str, Any], data_dir: Path, *, shows_mails: bool) -> st
   wutang-auth runs at {details["base_url"]}
 
     Swagger UI     {details["base_url"]}/docs
-    reference      {details["base_url"]}/redoc{mails}
+    reference      {details["base_url"]}/redoc
+    account        {details["base_url"]}/account{mails}
     e-mail         {details["email"]}
     password       {details["password"]}     (also in {data_dir / "dev.json"})
 

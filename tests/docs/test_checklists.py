@@ -142,7 +142,7 @@ def test_each_column_of_users_is_in_each_of_its_homes() -> None:
     exported = set(re.findall(r"\w+", inspect.getsource(user_formats.exported_row)))
     written = set(re.findall(r"\w+", Import.INSERT.sql.partition("INSERT")[2].partition("SELECT")[0]))
     homes: dict[str, tuple[set[str], set[str]]] = {
-        "repository/users.py, UserRecord": (visible, _names(UserRecord)),
+        "repository/users/records.py, UserRecord": (visible, _names(UserRecord)),
         "api/schemas.py, UserBody": (_shown(visible), set(UserBody.__annotations__)),
         "api/schemas.py, user_body()": (_shown(visible), set(user_body(record))),
         "openapi.json, UserBody": (_shown(visible), set(document["components"]["schemas"]["UserBody"]["properties"])),
@@ -150,7 +150,7 @@ def test_each_column_of_users_is_in_each_of_its_homes() -> None:
         "api/schemas.py, CreateUserBody": (set_by_clients, set(CreateUserBody.model_fields)),
         "api/schemas.py, UpdateUserBody": (set_by_clients, set(UpdateUserBody.model_fields)),
         "service/users.py, NewUser": (set_by_clients, _names(NewUser)),
-        "repository/users.py, UserChange": (set_by_clients, _names(UserChange)),
+        "repository/users/records.py, UserChange": (set_by_clients, _names(UserChange)),
         "service/user_import.py, COLUMNS": (in_files, set(COLUMNS)),
         "service/user_import.py, incoming_user()": (in_files, _read_by_import()),
         "repository/user_import.py, IncomingUser": (_shown(COLUMNS_OF_USERS), _names(IncomingUser)),

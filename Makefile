@@ -80,8 +80,8 @@ COMPILE = env -u UV_FIND_LINKS -u UV_CONSTRAINT -u UV_OVERRIDE $(BIN)/uv pip com
 	--generate-hashes --python-version 3.11 --no-annotate --custom-compile-command 'make $@'
 
 lock: venv  ## Bring the lock files in line with pyproject.toml; ARGS=--upgrade takes the newest of everything
-	$(COMPILE) pyproject.toml --extra embedded --extra mysql --extra redis --group dev $(ARGS) -o $(OUT)requirements-dev.lock
-	$(COMPILE) pyproject.toml -c $(OUT)requirements-dev.lock -o $(OUT)requirements.lock
+	$(COMPILE) pyproject.toml --extra embedded --extra metrics --extra mysql --extra redis --group dev $(ARGS) -o $(OUT)requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra metrics --extra mysql --extra redis -c $(OUT)requirements-dev.lock -o $(OUT)requirements.lock
 	$(COMPILE) --group build -c $(OUT)requirements-dev.lock -o $(OUT)requirements-build.lock
 
 # The lock files are written again in another place. The hashes are left out of the comparison, since a registry may get

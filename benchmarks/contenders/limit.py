@@ -14,6 +14,7 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import deque
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,9 @@ async def refresh(scope: dict[str, Any]) -> bytes:
     now = int(time.time())
     if expires_at <= now:
         raise ValueError("expired")
-    row = await update.fetchrow({"user_id": user, "session_id": session, "given": generation})
+    row = await update.fetchrow(
+        {"user_id": user, "session_id": session, "given": generation, "access_ttl": timedelta(seconds=ACCESS_TTL)}
+    )
     if not row["stepped"]:
         raise ValueError("used before")
     end = now + int(row["lifetime"])

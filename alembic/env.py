@@ -7,20 +7,29 @@ from uuid import uuid4
 
 import asyncpg
 from alembic import context
-from sqlalchemy import Connection, pool, text
+from sqlalchemy import Connection, event, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
 import wutang_auth.models  # noqa: F401 -- fills the metadata
+from wutang_auth.database import migration_locks
 from wutang_auth.database.connecting import connect
 
-_LOCK = 7_310_238_455  # any number, the same for every migration of this service
 
+def _migrate(connection: Connection, waiting: migration_locks.Waiting) -> None:
+    @event.listens_for(connection, "begin")
+    def limit_waits(connection: Connection) -> None:
+        # outside of a transaction, where indexes are built concurrently, nobody waits behind
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            waiting.pid = connection.exec_driver_sql(migration_locks.LIMIT).scalar_one()
 
-def _migrate(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=SQLModel.metadata, compare_server_default=True)
+    context.configure(
+        connection=connection,
+        target_metadata=SQLModel.metadata,
+        compare_server_default=True,
+        transaction_per_migration=True,
+    )
     with context.begin_transaction():
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         context.run_migrations()
 
 
@@ -42,8 +51,10 @@ async def _run() -> None:
         },
         poolclass=pool.NullPool,
     )
-    async with engine.connect() as connection:
-        await connection.run_sync(_migrate)
+    waiting = context.config.attributes.get("waiting") or migration_locks.Waiting()
+    others = partial(_connect, url)
+    async with migration_locks.turn(others), migration_locks.watch(others, waiting), engine.connect() as connection:
+        await connection.run_sync(_migrate, waiting)
         await connection.commit()
     await engine.dispose()
 

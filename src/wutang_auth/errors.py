@@ -30,8 +30,9 @@ AuthError
 └── Failed                     50001  500
     └── Unavailable            50001  503
         ├── DatabaseUnavailable
-        │   └── DatabaseMisconfigured
-        │       └── DatabaseUnfit
+        │   ├── DatabaseMisconfigured
+        │   │   └── DatabaseUnfit
+        │   └── SchemaLocked
         └── Overloaded
 
 A class names its response code and, where it differs from the code's own, its HTTP status.
@@ -280,6 +281,10 @@ class DatabaseMisconfigured(DatabaseUnavailable):
 
 class DatabaseUnfit(DatabaseMisconfigured):
     """PostgreSQL is there, but the service cannot rest on it."""
+
+
+class SchemaLocked(DatabaseUnavailable):
+    """Another session holds a lock that a migration needs. Nothing has changed."""
 
 
 class Overloaded(Unavailable):

@@ -4,14 +4,21 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from alembic import command
 
 from support.commands import Outcome, run, run_apart
-from support.database import query, revision_of, set_revision, table_names
-from wutang_auth.database import REVISION
+from support.database import query, revision_of, set_revision, table_names, transaction, wait_for_lock_waiters
+from wutang_auth.cli.context import CommandError, in_one_line
+from wutang_auth.database import REVISION, migrations
 
 
 async def migrate(url: str, *arguments: str) -> Outcome:
     return await run({"WUTANG_DATABASE_URL": url}, "migrate", *arguments)
+
+
+async def schema_at(url: str, revision: str) -> None:
+    """The schema as an earlier version made it."""
+    await asyncio.to_thread(command.upgrade, migrations.config(url), revision)
 
 
 async def test_migrate_brings_an_empty_database_to_head(empty_database_url: str) -> None:
@@ -38,11 +45,44 @@ async def test_migration_that_fails_leaves_the_schema_as_it_was(empty_database_u
     assert await table_names(empty_database_url) == ["sessions"]
 
 
-async def test_database_of_a_newer_version_is_one_line(database_url: str) -> None:
+async def test_schema_of_a_newer_version_is_left_alone(database_url: str) -> None:
     await set_revision(database_url, "9999")
     for arguments in ((), ("--check",)):
+        done = (await migrate(database_url, *arguments)).said
+        assert done == "the schema (9999) is newer than this version; nothing to do"
+    assert await revision_of(database_url) == ["9999"]
+
+
+async def test_schema_of_another_program_is_one_line(database_url: str) -> None:
+    await set_revision(database_url, "ae1027a6acf0")
+    for arguments in ((), ("--check",)):
         refused = (await migrate(database_url, *arguments)).error
-        assert refused == "the schema is at 9999, which this version does not know; use the version that made it"
+        assert refused == "the schema is at ae1027a6acf0, which this version does not know; use the version that made it"
+
+
+async def test_migration_waits_for_a_lock_no_longer_than_those_behind_it_can_wait(empty_database_url: str) -> None:
+    """Who only reads, as a dump does, stops an ALTER TABLE; and that stops everyone else for as long as it waits."""
+    await schema_at(empty_database_url, "0002")
+    async with transaction(empty_database_url) as dump:
+        await dump.execute("SET application_name = 'pg_dump'")
+        await dump.execute("SELECT count(*) FROM sessions")
+        migration = asyncio.create_task(migrate(empty_database_url))
+        await wait_for_lock_waiters(empty_database_url)
+        await query(empty_database_url, "SELECT count(*) FROM sessions")
+        assert not migration.done()
+    assert (await migration).said == f"migrated the schema from 0002 to {REVISION}"
+
+
+async def test_lock_that_is_never_free_is_named_in_one_line(empty_database_url: str) -> None:
+    await schema_at(empty_database_url, "0002")
+    async with transaction(empty_database_url) as dump:
+        await dump.execute("SET application_name = 'pg_dump'")
+        await dump.execute("SELECT count(*) FROM sessions")
+        pid = dump.get_server_pid()
+        with pytest.raises(CommandError) as failed, in_one_line():
+            await asyncio.to_thread(migrations.upgrade, empty_database_url, lock_pauses=[0.0])
+    assert str(failed.value) == f"another session holds a lock on `sessions` (pid {pid}, pg_dump); try again"
+    assert await revision_of(empty_database_url) == ["0002"]
 
 
 @pytest.mark.parametrize(

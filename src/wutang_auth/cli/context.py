@@ -23,6 +23,7 @@ from wutang_auth.errors import (
     InvalidParameters,
     MailIsOff,
     NotFound,
+    SchemaLocked,
 )
 from wutang_auth.factory import mail_administration, open_database, open_users
 from wutang_auth.messages import field_problem
@@ -294,6 +295,8 @@ def _explained(error: AuthError) -> str:
         )
     if isinstance(error, DatabaseMisconfigured):
         return f"the database cannot be used: {error}"
+    if isinstance(error, SchemaLocked):
+        return str(error)
     if isinstance(error, DatabaseUnavailable):
         return f"the database cannot be reached ({error}); check WUTANG_DATABASE_URL"
     return _WORDS.get(type(error), error.code.english)

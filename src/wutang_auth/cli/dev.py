@@ -79,7 +79,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.socket) -> None:
     from wutang_auth.api.routes import dev_mails
-    from wutang_auth.database import REVISION, migrations
+    from wutang_auth.database import is_enough, migrations
     from wutang_auth.server import process as server
     from wutang_auth.tokens import key_file
     from wutang_auth.tokens.key_ring import KeyRing, KeyRingError
@@ -93,7 +93,7 @@ def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.so
     options = migration_options(settings)
     try:
         with in_one_line():
-            if migrations.current(database_url, **options) != REVISION:
+            if not is_enough(migrations.current(database_url, **options)):
                 migrations.upgrade(database_url, **options)
         if not settings.keys_file.exists():
             key_file.save(KeyRing.generate(), settings.keys_file)

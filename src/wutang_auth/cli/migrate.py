@@ -21,8 +21,8 @@ def migrate(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 when the schema is behind.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Bring the database's schema to head."""
-    from wutang_auth.database import REVISION, migrations
+    """Bring the database's schema to head; a newer one is left alone."""
+    from wutang_auth.database import REVISION, is_enough, migrations
 
     with database_settings(CommandSettings, data_dir) as settings:
         url, options = settings.database_url.get_secret_value(), migration_options(settings)
@@ -30,6 +30,9 @@ def migrate(
             before = migrations.current(url, **options)
             if before == REVISION:
                 say(f"the schema is at head ({before})")
+                return
+            if is_enough(before):
+                say(f"the schema ({before}) is newer than this version; nothing to do")
                 return
             if before is not None and not migrations.is_known(before):
                 raise CommandError(

@@ -2,8 +2,8 @@
 
 from wutang_auth.database.database import Database, Transaction
 from wutang_auth.database.failure_log import FailureLog
-from wutang_auth.database.revision import REVISION
+from wutang_auth.database.revision import REVISION, is_enough
 from wutang_auth.database.rows import reader
 from wutang_auth.database.statement import Statement
 
-__all__ = ["REVISION", "Database", "FailureLog", "Statement", "Transaction", "reader"]
+__all__ = ["REVISION", "Database", "FailureLog", "Statement", "Transaction", "is_enough", "reader"]

@@ -1,7 +1,8 @@
 """The schema's migrations, and how they are applied."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,7 +12,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from wutang_auth.database import preflight
 from wutang_auth.database.connecting import connect
 from wutang_auth.database.failures import raise_translated
+from wutang_auth.database.migration_locks import Waiting
 from wutang_auth.database.revision import MIGRATIONS
+from wutang_auth.errors import DatabaseUnavailable, SchemaLocked
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -20,6 +23,8 @@ T = TypeVar("T")
 
 _CONNECT_SECONDS = 10.0
 _STATEMENT_CACHE = 100
+_LOCK_PAUSES = (1.0, 2.0, 4.0, 8.0)  # longer than the waits, so that whoever waited behind them gets on
+_LOCKED = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 
 def config(url: str | None = None, *, connect_timeout: float = _CONNECT_SECONDS, prepare: bool = True) -> "Config":
@@ -55,10 +60,20 @@ def is_known(revision: str) -> bool:
     return revision in {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
 
 
-def upgrade(url: str, *, connect_timeout: float = _CONNECT_SECONDS, prepare: bool = True) -> None:
-    """Bring the schema to head, however long that takes; not for a running event loop. Arguments as for `current`.
+def upgrade(
+    url: str,
+    *,
+    connect_timeout: float = _CONNECT_SECONDS,
+    prepare: bool = True,
+    lock_pauses: Sequence[float] = _LOCK_PAUSES,
+) -> None:
+    """Bring the schema to head, however long that takes; not for a running event loop.
+
+    A migration waits a second for a lock at most, since everyone who needs the table waits behind it. Then it is tried
+    again after each of the pauses, in seconds. The other arguments are those of `current`.
 
     Raises:
+        SchemaLocked: another session held a lock at each attempt.
         DatabaseUnavailable: the database cannot be reached.
         DatabaseMisconfigured: it refuses, or is not fit for the service.
         asyncpg.PostgresError: it does not take a migration.
@@ -71,7 +86,24 @@ def upgrade(url: str, *, connect_timeout: float = _CONNECT_SECONDS, prepare: boo
     steps = [script.revision for script in ScriptDirectory.from_config(found).iterate_revisions("head", before)]
     # each in a transaction of its own: a lock that one takes is not held while the next one moves data
     for step in reversed(steps):
-        _translated(partial(command.upgrade, found, step))
+        _attempt(partial(command.upgrade, found, step), found, lock_pauses)
+
+
+def _attempt(migrate: Callable[[], None], found: "Config", pauses: Sequence[float]) -> None:
+    """Do one migration, and again after each pause where another session holds a lock."""
+    remaining = list(pauses)
+    while True:
+        waiting = found.attributes["waiting"] = Waiting()
+        try:
+            _translated(migrate)
+        except DatabaseUnavailable as error:
+            if not isinstance(error.__cause__, _LOCKED):
+                raise
+            if not remaining:
+                raise SchemaLocked(f"another session holds a lock on {waiting.holder or 'a table'}; try again") from error
+        else:
+            return
+        time.sleep(remaining.pop(0))
 
 
 async def _current(url: str, connect_timeout: float, prepare: bool) -> str | None:

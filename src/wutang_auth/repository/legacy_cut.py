@@ -1,5 +1,7 @@
 """Up to when the legacy tokens of a user are refused, in `takeover_users`; whether or not this process takes any."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from wutang_auth.database import Statement, Transaction
@@ -28,3 +30,16 @@ class LegacyCut:
     ) -> None:
         """Refuse what was issued until now; with a session, only if that is there."""
         await transaction.fetch(self.SET, user_id=user_id, session_id=session_id, password_changed=password_changed)
+
+    SET_MANY = Statement("""
+        WITH clock AS MATERIALIZED (SELECT now() AS t)
+        UPDATE takeover_users
+        SET refused_until = greatest(takeover_users.refused_until, coalesce($until, clock.t))
+        FROM clock
+        WHERE takeover_users.user_id = ANY($user_ids::bigint[])
+        RETURNING takeover_users.user_id
+    """)
+
+    async def set_many(self, transaction: Transaction, user_ids: Sequence[int], *, until: datetime | None) -> None:
+        """Refuse what was issued to these users until then, None is now; who was refused more stays so."""
+        await transaction.fetch(self.SET_MANY, user_ids=user_ids, until=until)

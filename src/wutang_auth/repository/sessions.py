@@ -268,6 +268,25 @@ class SessionRepository:
             await self._cut.set(transaction, user_id)
             return len(await transaction.fetch(self.END_ALL, user_id=user_id))
 
+    END_MANY = Statement(f"""
+        WITH ended AS (
+            DELETE FROM sessions
+            WHERE user_id = ANY($user_ids::bigint[])
+                AND ($began_before::timestamptz IS NULL OR created_at < $began_before)
+            RETURNING user_id, id, access_expires_at
+        ), {REVOKED}
+        SELECT id FROM ended
+    """)
+
+    async def end_many(self, user_ids: Sequence[int], *, began_before: datetime | None) -> int:
+        """Delete the sessions of these users that began before then, without a time all of them, and count them.
+
+        Legacy tokens of that time, which would become sessions, are refused too.
+        """
+        async with self._database.transaction() as transaction:
+            await self._cut.set_many(transaction, user_ids, until=began_before)
+            return len(await transaction.fetch(self.END_MANY, user_ids=user_ids, began_before=began_before))
+
     LIST = Statement("""
         SELECT id, created_at, rotated_at, expires_at, ip, user_agent
         FROM sessions

@@ -21,6 +21,7 @@ from wutang_auth.response_codes import Language
 from wutang_auth.service.auth import Caller
 
 _EXPORT_PAGE = 1000
+_REVOKED_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +208,18 @@ class UserService:
         """End every session of a user and count them."""
         ended = await self._sessions.end_all(user_id)
         audit.record("sessions_revoked", user_id=user_id)
+        return ended
+
+    async def revoke_all_sessions(self, *, began_before: datetime | None = None) -> int:
+        """End the sessions of all users, those that began before then if a time is given, and count them.
+
+        Some users at a time: whoever logs in meanwhile may have to do so again. What is done is done if it fails later.
+        """
+        ended = after = 0
+        while user_ids := await self._users.list_ids(after=after, limit=_REVOKED_PAGE):
+            ended += await self._sessions.end_many(user_ids, began_before=began_before)
+            after = user_ids[-1]
+        audit.record("sessions_revoked", reason="all" if began_before is None else "all that began before")
         return ended
 
 

@@ -228,6 +228,7 @@ WAYS = {
     "deleted": _deleted_by_admin,
     "pushed out": _pushed_out,
     "sessions revoke": _by_command("sessions revoke ada@wutang.example"),
+    "sessions revoke --all": _by_command("sessions revoke --all"),
     "users disable": _by_command("users disable ada@wutang.example"),
     "users delete": _by_command("users delete ada@wutang.example --yes"),
     "users set-password": _by_command("users set-password ada@wutang.example --password-stdin", NEW_PASSWORD),

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from wutang_auth.api.dependencies import services
-from wutang_auth.database import REVISION
+from wutang_auth.database import is_enough
 from wutang_auth.errors import DatabaseMisconfigured, DatabaseUnavailable
 
 router = APIRouter(tags=["health"])
@@ -47,12 +47,12 @@ async def healthz() -> Response:
 async def readyz(request: Request) -> Response:
     """Whether it can serve.
 
-    For load balancers: the database answers, its schema is the one that this version needs, its role may do what
-    requests do, and the process is not about to stop. No envelope.
+    For load balancers: the database answers, its schema is the one that this version was made for or a newer
+    one, its role may do what requests do, and the process is not about to stop. No envelope.
     """
     schema = services(request).schema
     try:
-        if await schema.revision() != REVISION:
+        if not is_enough(await schema.revision()):
             return _readiness("schema behind: run `wutang-auth migrate`")
         await schema.check_role()
     except DatabaseMisconfigured as error:

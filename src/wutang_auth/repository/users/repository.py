@@ -247,6 +247,12 @@ class UserRepository:
             rows = await self._database.fetch(self.LIST_EMAIL, after=after, canonical_email=canonical_email(email))
         return [_user(row) for row in rows]
 
+    LIST_IDS = Statement("SELECT id FROM users WHERE id > $after ORDER BY id LIMIT $limit")
+
+    async def list_ids(self, *, after: int, limit: int) -> Sequence[int]:
+        """The next ids of users, at most `limit`."""
+        return [row["id"] for row in await self._database.fetch(self.LIST_IDS, after=after, limit=limit)]
+
     EXPORT = Statement(f"SELECT {USER_COLUMNS}, password_hash FROM users WHERE id > $after ORDER BY id LIMIT $limit")
 
     async def export(self, *, after: int, limit: int) -> Sequence[StoredUser]:

@@ -72,7 +72,7 @@ def _remove_if_left(directory: Path) -> None:
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Say what this run leaves out; pytest-xdist does not count it."""
     return (
-        "without the tests marked `long`: `make faults` and `make takeover` run them"
+        "without the tests marked `long`: `make faults`, `make takeover` and `make upgrade` run them"
         if config.option.markexpr == "not long"
         else None
     )

@@ -39,7 +39,9 @@ def not_expanding(statements: Sequence[str]) -> list[str]:
     """Those that take something away which the version before needs, or that stop others for long."""
     new_tables = {found[1] for text in statements if (found := re.match(r"CREATE TABLE (\w+)", text))}
     built = {found[1] for text in statements if (found := re.match(r"CREATE INDEX CONCURRENTLY (\w+)", text))}
-    return [text for text in statements if not _expands(text, new_tables, built)]
+    # what stands before an index that is built outside of a transaction is not taken back if the build fails
+    beside = [text for text in statements if built and not re.search(r"^(?:BEGIN|COMMIT)$| CONCURRENTLY ", text)]
+    return [*beside, *(text for text in statements if not _expands(text, new_tables, built))]
 
 
 def _expands(text: str, new_tables: set[str], built: set[str]) -> bool:
@@ -110,6 +112,7 @@ def test_what_adds_is_taken(upgrade: Callable[[], object]) -> None:
         lambda: op.add_column("sessions", sa.Column("u", sa.Uuid(), server_default=sa.text("gen_random_uuid()"))),
         lambda: op.add_column("sessions", sa.Column("u", sa.BigInteger(), sa.ForeignKey("users.id"))),
         lambda: op.create_index("ix_t", "sessions", ["ip"]),
+        lambda: (op.add_column("sessions", _timestamp()), _build_concurrently()),
         lambda: op.create_index("ix_t", "mails", ["email"], unique=True),
         lambda: op.create_unique_constraint("uq_t", "sessions", ["id"]),
         lambda: op.create_check_constraint("ck_t", "sessions", "ip <> ''"),

@@ -53,7 +53,7 @@ class Stage:
 
     async def serve(self, port: int, workers: int = 1) -> None:
         """Start a service, once nobody else listens there."""
-        while await _listens(port):  # noqa: ASYNC110 -- the event is in another process
+        while await listens(port):  # noqa: ASYNC110 -- the event is in another process
             await asyncio.sleep(0.02)
         log = self.directory / f"service-{port}-{time.monotonic_ns()}.log"
         arguments = ("--port", str(port), "--workers", str(workers))
@@ -144,7 +144,8 @@ def _long_known(ring: KeyRing) -> KeyRing:
     return KeyRing(tuple(replace(key, created_at=key.created_at - timedelta(hours=1)) for key in ring.keys))
 
 
-async def _listens(port: int) -> bool:
+async def listens(port: int) -> bool:
+    """Whether somebody does, at this port of loopback."""
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:

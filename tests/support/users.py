@@ -21,7 +21,7 @@ CREDENTIALS = {"email": "ada@wutang.example", "password": PASSWORD}
 READER = ["users:read"]
 WRITER = ["users:read", "users:write"]
 NEW_USER = {"email": "grace@wutang.example", "password": NEW_PASSWORD}
-_PASSWORD_HASH = argon2.using(type="ID", memory_cost=19456, time_cost=2, parallelism=1).hash(PASSWORD)
+PASSWORD_HASH = argon2.using(type="ID", memory_cost=19456, time_cost=2, parallelism=1).hash(PASSWORD)
 
 
 @dataclass
@@ -62,7 +62,7 @@ async def add_user(
     *,
     name: str = "Ada",
     scopes: list[str] | None = None,
-    password_hash: str = _PASSWORD_HASH,
+    password_hash: str = PASSWORD_HASH,
     disabled: bool = False,
 ) -> UserRecord:
     """A user whose password is PASSWORD."""

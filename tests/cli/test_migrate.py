@@ -57,7 +57,8 @@ async def test_schema_of_another_program_is_one_line(database_url: str) -> None:
     await set_revision(database_url, "ae1027a6acf0")
     for arguments in ((), ("--check",)):
         refused = (await migrate(database_url, *arguments)).error
-        assert refused == "the schema is at ae1027a6acf0, which this version does not know; use the version that made it"
+        said = "the schema is at ae1027a6acf0, which this version does not know; use the version that made it"
+        assert refused == said
 
 
 async def test_migration_waits_for_a_lock_no_longer_than_those_behind_it_can_wait(empty_database_url: str) -> None:

@@ -82,7 +82,12 @@ async def test_legacy_tokens_are_revoked_with_all_sessions(shell: Shell, start: 
 
 @pytest.mark.parametrize(
     "arguments",
-    ["", "ada@wutang.example --all", "ada@wutang.example --began-before 2026-11-23T08:00:00Z", "--all --began-before yesterday"],
+    [
+        "",
+        "ada@wutang.example --all",
+        "ada@wutang.example --began-before 2026-11-23T08:00:00Z",
+        "--all --began-before yesterday",
+    ],
 )
 async def test_which_sessions_to_revoke_is_said_in_one_way(shell: Shell, arguments: str) -> None:
     assert (await shell(f"sessions revoke {arguments}")).code == 2

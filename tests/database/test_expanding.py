@@ -1,4 +1,4 @@
-"""Migrations only add: the version before runs on the schema of the next one, while that is rolled out and rolled back."""
+"""Migrations only add: the version before runs on the schema of the next one, during an upgrade and a rollback."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""docs/backup.md, carried out: a dump, what happens since, a restore, what lives again, and what the steps make of it."""
+"""docs/backup.md, carried out: a dump, what happens since, a restore, what lives again, what the steps make of it."""
 
 import asyncio
 import os

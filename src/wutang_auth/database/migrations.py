@@ -100,7 +100,8 @@ def _attempt(migrate: Callable[[], None], found: "Config", pauses: Sequence[floa
             if not isinstance(error.__cause__, _LOCKED):
                 raise
             if not remaining:
-                raise SchemaLocked(f"another session holds a lock on {waiting.holder or 'a table'}; try again") from error
+                holder = waiting.holder or "a table"
+                raise SchemaLocked(f"another session holds a lock on {holder}; try again") from error
         else:
             return
         time.sleep(remaining.pop(0))

@@ -81,12 +81,16 @@ class Server:
         """Begin anew as a standby of this primary, whatever was in the directory, and run."""
         assert self._process is None
         shutil.rmtree(self.directory, ignore_errors=True)
+        await self.back_up(primary, "-R")
+        await self.start()
+
+    async def back_up(self, primary: "Server", *options: str) -> None:
+        """Make the directory a base backup of this primary; it does not run."""
         self._make_directory()
         await self._run(
             "pg_basebackup", "-D", str(self.directory), "-d", primary.url("postgres"), "-c", "fast", "-X", "stream",
-            "-R", "--no-sync",
+            "--no-sync", *options,
         )  # fmt: skip
-        await self.start()
 
     def url(self, database: str = NAME) -> str:
         """How the administrator connects."""

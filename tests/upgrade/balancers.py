@@ -48,9 +48,9 @@ http {{
 
 def _block(language: str, ports: Sequence[int], readiness: str) -> str:
     [block] = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    for written, port in zip(("8001", "8002"), ports, strict=True):
-        block = block.replace(written, str(port))
-    return str(block).replace("GET /readyz", f"GET {readiness}")
+    shown = dict(zip(("8001", "8002"), ports, strict=True))
+    block = re.sub(r"\b800[12]\b", lambda found: str(shown[found[0]]), block)
+    return block.replace("GET /readyz", f"GET {readiness}")
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from support.migrations import add_migrations
 from support.services import CLI
 
 ROOT = Path(__file__).parents[2]
-BEFORE = "ba75f0d7"
+BEFORE = "ba75f0d5f7fc"
 """The commit of the version before: 0.1.0."""
 
 

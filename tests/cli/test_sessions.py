@@ -67,7 +67,7 @@ async def test_sessions_that_began_before_a_time_are_revoked(shell: Shell, servi
 async def test_legacy_tokens_are_revoked_with_all_sessions(shell: Shell, start: Start) -> None:
     service = await start_legacy(start)
     ada, bob = [await add_taken_over(service, f"{name}@wutang.example") for name in ("ada", "bob")]
-    hour_ago, now = legacy_token(ada, age=3600), legacy_token(ada, age=0)
+    hour_ago, now = legacy_token(ada, age=3600, ttl=7200), legacy_token(ada, age=0)
     time = format_timestamp(datetime.now(UTC) - timedelta(minutes=30))
     assert (await shell(f"sessions revoke --all --began-before {time} --json")).document == {"ended": 0}
     assert_refused(await get_me(service, hour_ago), 401, 40001)

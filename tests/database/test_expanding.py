@@ -88,7 +88,7 @@ def _build_concurrently() -> None:
         lambda: op.add_column("sessions", _timestamp(nullable=False, server_default=sa.text("now()"))),
         lambda: op.alter_column("sessions", "t", server_default=sa.text("now()")),
         lambda: op.create_index("ix_mails_kind", "mails", ["kind"]),
-        lambda: (op.create_table("new", _timestamp()), op.create_index("ix_new", "new", ["t"], unique=True)),
+        lambda: (op.create_table("added", _timestamp()), op.create_index("ix_t", "added", ["t"], unique=True)),
         _build_concurrently,
     ],
 )

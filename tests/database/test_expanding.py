@@ -75,10 +75,20 @@ def _timestamp(**options: object) -> "sa.Column[object]":
     return sa.Column("t", sa.DateTime(timezone=True), **options)  # type: ignore[arg-type]
 
 
+def _add_table() -> None:
+    op.create_table("added", _timestamp())
+    op.create_index("ix_t", "added", ["t"], unique=True)
+
+
 def _build_concurrently() -> None:
     with op.get_context().autocommit_block():
         op.drop_index("ix_t", table_name="sessions", if_exists=True, postgresql_concurrently=True)
         op.create_index("ix_t", "sessions", ["t"], postgresql_concurrently=True)
+
+
+def _add_column_and_build() -> None:
+    op.add_column("sessions", _timestamp())
+    _build_concurrently()
 
 
 @pytest.mark.parametrize(
@@ -88,7 +98,7 @@ def _build_concurrently() -> None:
         lambda: op.add_column("sessions", _timestamp(nullable=False, server_default=sa.text("now()"))),
         lambda: op.alter_column("sessions", "t", server_default=sa.text("now()")),
         lambda: op.create_index("ix_mails_kind", "mails", ["kind"]),
-        lambda: (op.create_table("added", _timestamp()), op.create_index("ix_t", "added", ["t"], unique=True)),
+        _add_table,
         _build_concurrently,
     ],
 )
@@ -112,7 +122,7 @@ def test_what_adds_is_taken(upgrade: Callable[[], object]) -> None:
         lambda: op.add_column("sessions", sa.Column("u", sa.Uuid(), server_default=sa.text("gen_random_uuid()"))),
         lambda: op.add_column("sessions", sa.Column("u", sa.BigInteger(), sa.ForeignKey("users.id"))),
         lambda: op.create_index("ix_t", "sessions", ["ip"]),
-        lambda: (op.add_column("sessions", _timestamp()), _build_concurrently()),
+        _add_column_and_build,
         lambda: op.create_index("ix_t", "mails", ["email"], unique=True),
         lambda: op.create_unique_constraint("uq_t", "sessions", ["id"]),
         lambda: op.create_check_constraint("ck_t", "sessions", "ip <> ''"),

@@ -13,25 +13,22 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 MAX_GROUP: Final = 64
-_MAX_UNDER_WAY: Final = 2
-_MAX_UNDER_WAY_LATE: Final = 4
+_MAX_UNDER_WAY: Final = 4
 _WATCH_SECONDS: Final = 0.1
 
 
 class GroupedReads(Generic[Key, Value]):
     """Reads single values by key, many of them with one query where many are asked for at once.
 
-    A read that finds less than two under way starts at once, alone. While two are under way the others wait, and the
-    next query takes all that wait, so that one value costs a fraction of a round trip. Where the last query started
-    some time ago, the event loop is busy with other things and its turns are long: then up to four may be under way,
-    since whoever waits for another's answer waits for several turns. A query never answers a read that was asked for
-    after the query had started: what was committed before the call is seen by it.
+    A read that finds none under way starts at once, alone. While others are under way it waits until the end of this
+    turn of the event loop; then one query takes all that wait, so that one value costs a fraction of a round trip. At
+    most four queries are under way. A query never answers a read that was asked for after the query had started: what
+    was committed before the call is seen by it.
 
     Args:
         read_one: Reads one value; None where there is none.
         read_many: Reads the values of several keys, in their order.
         max_wait: How many seconds a read may wait until its query starts.
-        late_after: After how many seconds without a new query the event loop counts as busy.
     """
 
     def __init__(
@@ -40,18 +37,16 @@ class GroupedReads(Generic[Key, Value]):
         read_one: Callable[[Key], Awaitable[Value | None]],
         read_many: Callable[[Sequence[Key]], Awaitable[Sequence[Value | None]]],
         max_wait: float,
-        late_after: float = 0.001,
     ) -> None:
         self._read_one = read_one
         self._read_many = read_many
         self._max_wait = max_wait
-        self._late_after = late_after
         self._waiting: deque[tuple[Key, asyncio.Future[Value | None], float]] = deque()
         """With the time since when it waits, by the loop's clock; the first to come first."""
         self._is_watched = False
         self._under_way = 0
-        self._last_start = 0.0
-        """When a query was started last, by the loop's clock."""
+        self._is_scheduled = False
+        """Whether a query starts at the end of this turn."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadlines: dict[asyncio.Future[Value | None], float] = {}
         """Until when each read may wait, by the loop's clock."""
@@ -64,19 +59,15 @@ class GroupedReads(Generic[Key, Value]):
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
-        is_late = now - self._last_start > self._late_after
-        may_start = self._under_way < (_MAX_UNDER_WAY_LATE if is_late else _MAX_UNDER_WAY)
-        if may_start and not self._waiting:
-            self._under_way += 1
-            self._last_start = now
+        if not self._under_way:
+            self._under_way = 1
             try:
                 return await self._read_one(key)
             finally:
                 self._leave()
         future: asyncio.Future[Value | None] = loop.create_future()
         self._waiting.append((key, future, now))
-        if may_start:
-            self._start(self._next_group())
+        self._schedule()
         if not self._is_watched:
             self._is_watched = True
             loop.call_later(_WATCH_SECONDS, self._give_up_overdue, context=Context())
@@ -88,14 +79,23 @@ class GroupedReads(Generic[Key, Value]):
             del self._deadlines[future]
             budget.seconds_left -= loop.time() - now
 
-    def _start(self, group: list[tuple[Key, asyncio.Future[Value | None]]]) -> None:
-        """Start a query for a group."""
-        self._under_way += 1
-        self._last_start = asyncio.get_running_loop().time()
-        # a context of its own: what limits one request must not limit the others
-        task = asyncio.get_running_loop().create_task(self._run(group), context=Context())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _schedule(self) -> None:
+        """Let the next query start at the end of this turn, if one may: who else asks in this turn goes with it."""
+        if not self._is_scheduled and self._under_way < _MAX_UNDER_WAY:
+            self._is_scheduled = True
+            # a context of its own: what limits one request must not limit the others
+            asyncio.get_running_loop().call_soon(self._start, context=Context())
+
+    def _start(self) -> None:
+        """Start a query for those who wait."""
+        self._is_scheduled = False
+        if group := self._next_group():
+            self._under_way += 1
+            task = asyncio.get_running_loop().create_task(self._run(group))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            if self._waiting:
+                self._schedule()
 
     async def _run(self, group: list[tuple[Key, asyncio.Future[Value | None]]]) -> None:
         try:
@@ -124,8 +124,8 @@ class GroupedReads(Generic[Key, Value]):
     def _leave(self) -> None:
         """A query has ended: let those that wait begin."""
         self._under_way -= 1
-        if group := self._next_group():
-            self._start(group)
+        if self._waiting:
+            self._schedule()
 
     def _give_up_overdue(self) -> None:
         """Fail the reads that have waited long enough, and look again soon; one timer for all of them is enough."""

@@ -14,7 +14,8 @@ Event = Literal[
     "password_change_failed", "user_created", "user_changed", "user_deleted", "users_imported", "sessions_revoked",
     "access_refused", "legacy_seen", "legacy_adopted", "legacy_refused", "registration_asked", "registered",
     "reset_asked", "password_reset", "email_verified", "email_change_asked", "email_changed", "email_change_undone",
-    "invited", "reauthenticated", "mail_sent", "mail_refused", "mail_given_up", "tokens_imported",
+    "invited", "reauthenticated", "reauthentication_failed", "mail_sent", "mail_refused", "mail_given_up",
+    "tokens_imported",
 ]  # fmt: skip
 
 

@@ -1,8 +1,12 @@
 """Giving the password once more over HTTP, and what asks for it."""
 
-import pytest
+import asyncio
 
-from support.database import query
+import httpx
+import pytest
+from passlib.hash import bcrypt
+
+from support.database import attempts_of, forget_attempts, query, store_hash, stored_hash
 from support.http import assert_refused, success
 from support.mail import Mailbox
 from support.services import Instance, Start
@@ -26,14 +30,18 @@ async def change(service: Instance, login: Login) -> int:
     return response.status_code
 
 
+async def reauthenticate(service: Instance, login: Login, password: str = PASSWORD) -> httpx.Response:
+    body = {"password": password}
+    return await service.client.post("/api/auth/reauthenticate", json=body, headers=login.headers)
+
+
 async def test_the_password_makes_a_session_fresh_again(start: Start, mailbox: Mailbox) -> None:
     service = await start(**mailbox.settings())
     login = await add_and_log_in(service)
     assert await change(service, login) == 200
     await query(service.settings, STALE)
     assert await change(service, login) == 403
-    response = await service.client.post("/api/auth/reauthenticate", json={"password": PASSWORD}, headers=login.headers)
-    assert success(response) is None
+    assert success(await reauthenticate(service, login)) is None
     assert await change(service, login) == 200
 
 
@@ -50,8 +58,7 @@ async def test_a_wrong_password_counts_as_an_attempt_to_log_in(start: Start, mai
     await query(service.settings, STALE)
     statuses = []
     for _ in range(8):
-        body = {"password": "wrong"}
-        response = await service.client.post("/api/auth/reauthenticate", json=body, headers=login.headers)
+        response = await reauthenticate(service, login, "wrong")
         statuses.append(response.status_code)
         assert_refused(response, response.status_code, 10003 if response.status_code == 409 else 40001)
     assert statuses[:3] == [409] * 3
@@ -65,3 +72,29 @@ async def test_without_a_password_it_is_not_understood(start: Start, mailbox: Ma
     login = await add_and_log_in(service)
     response = await service.client.post("/api/auth/reauthenticate", json=body, headers=login.headers)
     assert_refused(response, 422, 10001)
+
+
+async def test_hash_upgraded_by_a_login_meanwhile_does_not_refuse_the_proof(start: Start, mailbox: Mailbox) -> None:
+    service = await start(**mailbox.settings())
+    login = await add_and_log_in(service)
+    upgraded = await stored_hash(service.settings)
+    await store_hash(service.settings, bcrypt.using(rounds=11, ident="2y").hash(PASSWORD))
+    await forget_attempts(service.settings)
+    answer = asyncio.create_task(reauthenticate(service, login))
+    while not await attempts_of(service.settings):  # noqa: ASYNC110 -- PostgreSQL has no event for it
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)  # while the password is compared
+    await store_hash(service.settings, upgraded)
+    success(await answer)
+
+
+async def test_a_refused_proof_is_one_line_of_the_audit_trail(
+    start: Start, mailbox: Mailbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = await start(**mailbox.settings())
+    login = await add_and_log_in(service)
+    with caplog.at_level("INFO", "wutang_auth.audit"):
+        assert_refused(await reauthenticate(service, login, "wrong"), 409, 10003)
+    [line] = [record.fields for record in caplog.records]  # type: ignore[attr-defined]  # it has them
+    assert line["event"] == "reauthentication_failed"
+    assert (line["user_id"], line["session_id"], line["reason"]) == (1, str(login.session_id), "wrong password")

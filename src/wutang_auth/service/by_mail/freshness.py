@@ -1,6 +1,7 @@
 """Freshness: what asks for a login, or for the password once more, a short time before (ASVS 5.0, 7.5.1)."""
 
 from datetime import timedelta
+from typing import NoReturn
 
 from wutang_auth import audit
 from wutang_auth.context import request_context
@@ -51,16 +52,24 @@ class FreshnessService:
         user = caller.user
         self._passwords.ensure_room()
         attempt = await self._throttle.admit(user.email, request_context.get().client_address)
-        try:
-            credentials = await self._users.credentials(user.id)
-            stored_hash = None if credentials is None else credentials.password_hash
-            verdict = await self._passwords.verify(password, stored_hash)
-        except Unavailable:
-            await self._throttle.refund(attempt)
-            raise
-        if credentials is None or not verdict.matches:
-            raise WrongCurrentPassword
-        await self._throttle.forgive(attempt)
-        if not await self._sessions.reauthenticate(user.id, caller.session_id, verified_hash=credentials.password_hash):
-            raise WrongCurrentPassword
-        audit.record("reauthenticated", user_id=user.id, session_id=caller.session_id)
+        # twice at most: a login may upgrade the stored hash between our look at it and the note
+        for _ in range(2):
+            try:
+                credentials = await self._users.credentials(user.id)
+                stored_hash = None if credentials is None else credentials.password_hash
+                verdict = await self._passwords.verify(password, stored_hash)
+            except Unavailable:
+                await self._throttle.refund(attempt)
+                raise
+            if credentials is None or not verdict.matches:
+                self._refuse(caller, "wrong password")
+            verified = credentials.password_hash
+            if await self._sessions.reauthenticate(user.id, caller.session_id, verified_hash=verified):
+                await self._throttle.forgive(attempt)
+                audit.record("reauthenticated", user_id=user.id, session_id=caller.session_id)
+                return
+        self._refuse(caller, "changed meanwhile")
+
+    def _refuse(self, caller: Caller, why: str) -> NoReturn:
+        audit.record("reauthentication_failed", user_id=caller.user.id, session_id=caller.session_id, reason=why)
+        raise WrongCurrentPassword

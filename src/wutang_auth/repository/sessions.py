@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from wutang_auth.database import Database, Statement, reader
+from wutang_auth.database import Database, Statement, Transaction, reader
 from wutang_auth.database.grouped_reads import GroupedReads
 from wutang_auth.records import record
 from wutang_auth.repository.legacy_cut import LegacyCut
@@ -304,9 +304,20 @@ class SessionRepository:
         WHERE user_id = $user_id AND id = $session_id
     """)
 
-    async def is_fresh(self, user_id: int, session_id: UUID, max_age: timedelta) -> bool:
-        """Whether the session's user proved who it is within this time."""
-        row = await self._database.fetchrow(self.IS_FRESH, user_id=user_id, session_id=session_id, max_age=max_age)
+    HOLD_USER = Statement("SELECT id FROM users WHERE id = $user_id FOR SHARE")
+
+    async def is_fresh(
+        self, user_id: int, session_id: UUID, max_age: timedelta, transaction: Transaction | None = None
+    ) -> bool:
+        """Whether the session's user proved who it is within this time.
+
+        With a transaction, whatever shuts the user out waits for the end of that, and then sees what it did.
+        """
+        if transaction is not None:
+            await transaction.fetch(self.HOLD_USER, user_id=user_id)
+        row = await (transaction or self._database).fetchrow(
+            self.IS_FRESH, user_id=user_id, session_id=session_id, max_age=max_age
+        )
         return row is not None and bool(row["is_fresh"])
 
     # SECURITY: only if the password just verified is still the user's

@@ -1,9 +1,12 @@
 """Asking for another address over HTTP."""
 
+import asyncio
+
 import pytest
 
+from support.database import transaction, wait_for_lock_waiters
 from support.http import assert_refused, success
-from support.mail import Mailbox, text_of, token_in
+from support.mail import Mailbox, text_of, token_in, waiting_mails
 from support.services import Instance, Start
 from support.users import Login, add_and_log_in, add_user, me
 
@@ -45,3 +48,16 @@ async def test_nobody_but_the_user_asks(start: Start, mailbox: Mailbox) -> None:
     service = await start(**mailbox.settings())
     response = await service.client.put("/api/auth/email", json={"email": "new@wutang.example"})
     assert_refused(response, 401, 40001)
+
+
+async def test_who_is_shut_out_meanwhile_asks_for_no_change(start: Start, mailbox: Mailbox) -> None:
+    service = await start(**mailbox.settings())
+    login = await add_and_log_in(service)
+    body = {"email": "new@wutang.example"}
+    async with transaction(service.settings) as owner:
+        await owner.execute("UPDATE users SET password_hash = '!'")
+        await owner.execute("DELETE FROM sessions")
+        answer = asyncio.create_task(service.client.put("/api/auth/email", json=body, headers=login.headers))
+        await wait_for_lock_waiters(service.settings)
+    assert_refused(await answer, 403, 40003)
+    assert await waiting_mails(service.settings) == []

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 from contextlib import suppress
+from functools import partial
 
 from wutang_auth import audit
 from wutang_auth.errors import EmailNotVerified, TooManyAttempts
@@ -71,13 +72,16 @@ class EmailService:
         await self._freshness.ensure(caller)
         await self._requests.admit(email)
         user = caller.user
-        # SECURITY: no change without its notice, which has the way back
-        async with self._requests.together() as write:
-            await write("email_changed_notice", user.email, language, user_id=user.id, other_email=email)
+        async with self._requests.together() as transaction:
+            # SECURITY: again, since who was shut out meanwhile asks for no change any more
+            await self._freshness.ensure(caller, transaction)
+            write = partial(self._requests.write, transaction, language=language, user_id=user.id)
+            # SECURITY: no change without its notice, which has the way back
+            await write("email_changed_notice", user.email, other_email=email)
             if self._both_confirm:
-                await write("email_agree", user.email, language, user_id=user.id, other_email=email)
+                await write("email_agree", user.email, other_email=email)
             else:
-                await write("email_change", email, language, user_id=user.id, other_email=user.email)
+                await write("email_change", email, other_email=user.email)
         audit.record("email_change_asked", user_id=user.id, session_id=caller.session_id)
 
     async def confirm_email(self, token: str, language: Language) -> None:

@@ -5,6 +5,7 @@ from typing import NoReturn
 
 from wutang_auth import audit
 from wutang_auth.context import request_context
+from wutang_auth.database import Transaction
 from wutang_auth.errors import NotFresh, Unavailable, WrongCurrentPassword
 from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import SessionRepository, UserRepository
@@ -31,14 +32,14 @@ class FreshnessService:
         self._throttle = throttle
         self._max_age = max_age
 
-    async def ensure(self, caller: Caller) -> None:
-        """Let on whoever proved lately who it is.
+    async def ensure(self, caller: Caller, transaction: Transaction | None = None) -> None:
+        """Let on whoever proved lately who it is; with a transaction, nobody shuts it out before the end of that.
 
         Raises:
-            NotFresh: it lies too far back.
+            NotFresh: it lies too far back, or the session has ended.
         """
         max_age = timedelta(seconds=self._max_age)
-        if not await self._sessions.is_fresh(caller.user.id, caller.session_id, max_age):
+        if not await self._sessions.is_fresh(caller.user.id, caller.session_id, max_age, transaction):
             raise NotFresh(self._max_age)
 
     async def reauthenticate(self, caller: Caller, password: str) -> None:

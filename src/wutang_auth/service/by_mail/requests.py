@@ -1,10 +1,10 @@
 """Mails that people ask for: counted, then written down for the sender."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 from wutang_auth.context import request_context
+from wutang_auth.database import Transaction
 from wutang_auth.fields import MailKind
 from wutang_auth.repository import MailRepository
 from wutang_auth.response_codes import Language
@@ -41,21 +41,21 @@ class MailRequests:
         """
         await self._throttle.admit(email, request_context.get().client_address)
 
-    @asynccontextmanager
-    async def together(self) -> AsyncIterator[Callable[..., Awaitable[None]]]:
-        """`MailRepository.write` for mails that are not counted, and sent all or none; as by `ask`, without a nudge."""
-        async with self._mails.transaction() as transaction:
-            yield partial(self._mails.write, transaction=transaction)
+    def together(self) -> AbstractAsyncContextManager[Transaction]:
+        """One for mails of which none is to be sent without the others."""
+        return self._mails.transaction()
 
     async def write(
         self,
+        transaction: Transaction,
         kind: MailKind,
         email: str,
         language: Language,
         *,
-        user_id: int | None = None,
-        other_email: str | None = None,
+        user_id: int,
+        other_email: str,
     ) -> None:
-        """Have a mail sent that is not counted."""
-        await self._mails.write(kind, email, language, user_id=user_id, other_email=other_email)
-        self.nudge()
+        """Have a mail sent that is not counted; as by `ask`, the sender is not told."""
+        await self._mails.write(
+            kind, email, language, user_id=user_id, other_email=other_email, transaction=transaction
+        )

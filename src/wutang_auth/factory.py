@@ -137,6 +137,7 @@ async def open_services(
             passwords=passwords,
             rules=rules,
             mail_language=None if mail is None else settings.language,
+            ensure_fresh=None if mail is None else mail.freshness.ensure,
         ),
         tokens=tokens,
         passwords=passwords,

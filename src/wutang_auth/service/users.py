@@ -1,6 +1,6 @@
 """The accounts: created, listed, changed and deleted by administrators and operators."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -60,13 +60,18 @@ class UserService:
         passwords: Passwords,
         rules: PasswordRules,
         mail_language: Language | None = None,
+        ensure_fresh: Callable[[Caller], Awaitable[None]] | None = None,
     ) -> None:
-        """`mail_language` is that of invitations and notices; None: mail is off."""
+        """`mail_language` is that of invitations and notices; None: mail is off.
+
+        `ensure_fresh` lets on whoever proved lately who it is; None: nobody can prove it again.
+        """
         self._users = users
         self._sessions = sessions
         self._passwords = passwords
         self._rules = rules
         self._mail_language = mail_language
+        self._ensure_fresh = ensure_fresh
 
     async def create_user(self, actor: Caller | None, new: NewUser) -> UserRecord:
         """Add a user.
@@ -140,12 +145,17 @@ class UserService:
             EmailTaken: another user has the new e-mail, in some spelling.
             ScopeNotHeld: the actor lacks a scope that is given; or that the user has whose password or e-mail changes.
             SelfLockout: the actor would disable itself or lose a scope, which it could not give back.
+            NotFresh: the actor's own password or e-mail changes, and its last proof of who it is lies too far back.
             Overloaded: too many passwords wait to be hashed.
         """
         if actor is not None and actor.user.id == user_id:
             loses = change.scopes is not None and not set(actor.user.scopes) <= set(change.scopes)
             if change.disabled or loses:
                 raise SelfLockout
+            changes_email = change.email not in (None, actor.user.email)
+            # SECURITY: who has found a token has no account with it (ASVS 5.0, 7.5.1)
+            if self._ensure_fresh is not None and (changes_email or password is not None):
+                await self._ensure_fresh(actor)
         if password is not None:
             user = await self._users.get(user_id)
             self._rules.check(password, email=change.email or user.email, name=change.name or user.name)

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from support.database import query
 from support.http import assert_refused, success
-from support.services import Instance
+from support.mail import Mailbox
+from support.services import Instance, Start
 from support.users import (
     NEW_USER,
     PASSWORD,
@@ -53,6 +55,35 @@ async def test_nobody_takes_over_a_user_with_more_scopes(service: Instance, chan
     assert success(changed)["email"] == "BOSS@wutang.example"
     success(await me(service, boss))
     await log_in(service.client, "boss@wutang.example")
+
+
+STALE = "UPDATE sessions SET authenticated_at = authenticated_at - interval '301 s'"
+OWN = [{"password": "another good password"}, {"email": "mine@wutang.example"}, {"email": "ROOT@wutang.example"}]
+
+
+@pytest.mark.parametrize("change", OWN)
+async def test_ones_own_address_and_password_ask_for_a_fresh_proof(
+    start: Start, mailbox: Mailbox, change: dict[str, str]
+) -> None:
+    service = await start(**mailbox.settings())
+    root = await administrator(service)
+    await query(service.settings, STALE)
+    refused = await update(service, root, root.user_id, name="x", **change)
+    assert refused.status_code == 403
+    assert refused.json()["data"]["reauthenticate"]["max_age"] == 300
+    # nothing has changed; what is none of the two may change, and so may others
+    user = success(await update(service, root, root.user_id, name="R", email="root@wutang.example"))
+    assert (user["name"], user["email"]) == ("R", "root@wutang.example")
+    success(await update(service, root, (await add_user(service.settings)).id, email="hers@wutang.example"))
+    body = {"password": PASSWORD}
+    success(await service.client.post("/api/auth/reauthenticate", json=body, headers=root.headers))
+    success(await update(service, root, root.user_id, **change))
+
+
+async def test_without_mail_nobody_is_asked_for_a_proof_that_cannot_be_given(service: Instance) -> None:
+    root = await administrator(service)
+    await query(service.settings, STALE)
+    success(await update(service, root, root.user_id, email="mine@wutang.example"))
 
 
 @pytest.mark.parametrize("change", [{"disabled": True}, {"scopes": []}, {"scopes": ["users:write"]}])

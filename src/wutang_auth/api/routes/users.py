@@ -20,7 +20,7 @@ from wutang_auth.api.schemas import (
     user_body,
     user_page_body,
 )
-from wutang_auth.errors import EmailTaken, MailIsOff, ScopeNotHeld, SelfLockout
+from wutang_auth.errors import EmailTaken, MailIsOff, NotFresh, ScopeNotHeld, SelfLockout
 from wutang_auth.fields import MAX_USER_ID
 from wutang_auth.service import Caller
 
@@ -94,7 +94,7 @@ async def get_user(request: Request, service: UserServiceDep, _caller: Reader, u
     operation_id="update_user",
     response_model=UserEnvelope,
     response_description="The user as changed.",
-    responses=refusals(EmailTaken, ScopeNotHeld, SelfLockout),
+    responses=refusals(EmailTaken, ScopeNotHeld, SelfLockout, NotFresh),
 )
 async def update_user(
     request: Request,
@@ -109,7 +109,8 @@ async def update_user(
 
     What is left out stays as it is. A new password and `"disabled": true` end the user's sessions at once; a scope that
     is taken away is missing from the next request on. The password and the e-mail of a user can be changed only by
-    those who have all of its scopes.
+    those who have all of its scopes. Where mail is on, one's own ask for a login or `reauthenticate` within the last
+    `WUTANG_FRESH_SECONDS`.
     """
     user = await service.update_user(caller, user_id, body.change(), password=body.password)
     return ok(request, user_body(user))

@@ -164,7 +164,11 @@ class UserService:
         if not changed:
             return await self._users.get(user_id)
         updated = await self._users.update(
-            user_id, change, held=None if actor is None else actor.user.scopes, notify_in=self._mail_language
+            user_id,
+            change,
+            held=None if actor is None else actor.user.scopes,
+            by_owner=_id(actor) == user_id,
+            notify_in=self._mail_language,
         )
         audit.record("user_changed", user_id=user_id, actor_id=_id(actor), changed=changed)
         return updated

@@ -3,12 +3,14 @@
 from email.message import EmailMessage
 
 import httpx
+import pytest
 
+from support.commands import Shell
 from support.database import query
 from support.http import assert_refused, success
 from support.mail import Mailbox, token_in
 from support.services import Instance, Start
-from support.users import CREDENTIALS, NEW_PASSWORD, Login, add_and_log_in, add_user, log_in, me
+from support.users import CREDENTIALS, NEW_PASSWORD, Login, add_and_log_in, add_user, administrator, log_in, me, update
 
 OLD, NEW = "ada@wutang.example", "new@wutang.example"
 
@@ -105,3 +107,29 @@ async def test_the_way_back_outlives_the_latest_confirmation_by_three_days(start
     days = {row[0]: float(row[1]) / 86_400 for row in rows}
     assert 0.99 < days["email_change"] <= 1
     assert 3.99 < days["email_undo"] <= 4
+
+
+@pytest.mark.parametrize("by", ["an administrator", "a command"])
+async def test_an_address_that_somebody_in_charge_has_set_stays(
+    start: Start, mailbox: Mailbox, shell: Shell, by: str
+) -> None:
+    service = await start(**mailbox.settings())
+    login = await add_and_log_in(service)
+    mails = await asked(service, mailbox, login)
+    success(await confirm(service, mails[NEW]))
+    if by == "a command":
+        assert (await shell(f"users change-email {login.user_id} set@wutang.example")).code == 0
+    else:
+        success(await update(service, await administrator(service), login.user_id, email="set@wutang.example"))
+    assert_refused(await undo(service, mails[OLD]), 409, 10003)
+    assert success(await me(service, login))["email"] == "set@wutang.example"
+
+
+async def test_a_thief_with_more_rights_kills_no_way_back(start: Start, mailbox: Mailbox) -> None:
+    service = await start(**mailbox.settings())
+    root = await administrator(service)
+    mails = await asked(service, mailbox, root)
+    success(await confirm(service, mails[NEW]))
+    success(await update(service, root, root.user_id, email="third@wutang.example"))
+    success(await undo(service, mails["root@wutang.example"]))
+    assert_refused(await me(service, root), 401, 40001)

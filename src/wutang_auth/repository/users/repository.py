@@ -156,14 +156,19 @@ class UserRepository:
     """)
 
     # SECURITY: whoever has set a password does not want another one set, or another address, by a mail of before; who
-    # asked for that may be who had the former password. The way back from a change stays.
+    # asked for that may be who had the former password. The way back from a change stays, unless somebody else than the
+    # user has set another address since: then it would lead away from that.
     KILL_LINKS = Statement("""
         DELETE FROM mail_tokens
-        WHERE user_id = $user_id AND purpose IN ('reset', 'invite', 'email_change', 'email_agree')
+        WHERE user_id = $user_id AND purpose IN (
+            'reset', 'invite', 'email_change', 'email_agree', CASE WHEN $ways_back THEN 'email_undo' END
+        )
     """)
-    WITHDRAW_CHANGES = Statement(
-        "DELETE FROM mails WHERE user_id = $user_id AND kind IN ('email_change', 'email_agree')"
-    )
+    WITHDRAW_CHANGES = Statement("""
+        DELETE FROM mails
+        WHERE user_id = $user_id
+            AND kind IN ('email_change', 'email_agree', CASE WHEN $ways_back THEN 'email_changed_notice' END)
+    """)
 
     # sessions that a concurrent login adds are seen: the statement before it locked the user's row and waited for them
     END_OTHERS = Statement(f"""
@@ -175,10 +180,10 @@ class UserRepository:
         SELECT id FROM ended
     """)
 
-    async def _kill_links(self, transaction: Transaction, user_id: int) -> None:
+    async def _kill_links(self, transaction: Transaction, user_id: int, *, ways_back: bool = False) -> None:
         """Let no mail of before change the user's password or address."""
-        await transaction.fetch(self.KILL_LINKS, user_id=user_id)
-        await transaction.fetch(self.WITHDRAW_CHANGES, user_id=user_id)
+        await transaction.fetch(self.KILL_LINKS, user_id=user_id, ways_back=ways_back)
+        await transaction.fetch(self.WITHDRAW_CHANGES, user_id=user_id, ways_back=ways_back)
 
     async def replace_password(
         self,
@@ -313,9 +318,12 @@ class UserRepository:
         change: UserChange,
         *,
         held: Sequence[str] | None = None,
+        by_owner: bool = False,
         notify_in: Language | None = None,
     ) -> UserRecord:
         """Change a user; a new password or disabling ends the sessions too.
+
+        Another address ends the links of an earlier change, that to undo it too, unless the user itself sets it.
 
         `held` are the scopes of whoever does it, None for an operator, who may do anything. With a language, the user
         is told of a new password by mail.
@@ -339,14 +347,15 @@ class UserRepository:
                     await self._emails.claim(transaction, canonical, user_id)
                     if before["canonical_email"] != canonical:
                         await self._emails.release(transaction, before["canonical_email"], user_id)
-                if change.password_hash is not None:
-                    await self._kill_links(transaction, user_id)
+                        if not by_owner:
+                            await self._kill_links(transaction, user_id, ways_back=True)
                 has_new_password = change.password_hash is not None
+                if has_new_password:
+                    await self._kill_links(transaction, user_id)
+                    await self._tell(transaction, user_id, row["email"], notify_in)
                 if has_new_password or change.disabled:
                     await self._cut.set(transaction, user_id, password_changed=has_new_password)
                     await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=None)
-                if change.password_hash is not None:
-                    await self._tell(transaction, user_id, row["email"], notify_in)
         except asyncpg.UniqueViolationError as error:
             raise EmailTaken from error
         return _one_user(row)

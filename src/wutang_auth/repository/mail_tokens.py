@@ -301,8 +301,17 @@ class MailTokenRepository:
                 "email_change", token.email, language, user_id=user.id, other_email=user.email, transaction=transaction
             )
 
-    async def change_email(self, token: MailToken) -> None:
-        """The new address has answered: it is the user's from now on.
+    # the link was mailed at the asking, which may lie further back than expected where both addresses are asked
+    PROLONG_UNDO = Statement("""
+        WITH clock AS MATERIALIZED (SELECT now() AS t)
+        UPDATE mail_tokens SET expires_at = greatest(mail_tokens.expires_at, clock.t + $undo_for::interval)
+        FROM clock
+        WHERE user_id = $user_id AND purpose = 'email_undo'
+            AND canonical_email = $old_canonical AND other_canonical = $new_canonical
+    """)
+
+    async def change_email(self, token: MailToken, *, undo_for: timedelta) -> None:
+        """The new address has answered: it is the user's from now on, and the old one can undo that for so long.
 
         Raises:
             DeadLink: the token was used meanwhile, or the user was disabled, deleted or has another address.
@@ -313,6 +322,10 @@ class MailTokenRepository:
                 user = await self._lock(transaction, token, token.other_canonical)
                 await self._use(transaction, token)
                 await self._give_email(transaction, user, token, password_hash=None)
+                await transaction.fetch(
+                    self.PROLONG_UNDO, user_id=user.id, old_canonical=user.canonical_email,
+                    new_canonical=token.canonical_email, undo_for=undo_for,
+                )  # fmt: skip
         except asyncpg.UniqueViolationError as error:
             raise EmailTaken from error
 

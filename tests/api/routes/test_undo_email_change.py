@@ -133,3 +133,14 @@ async def test_a_thief_with_more_rights_kills_no_way_back(start: Start, mailbox:
     success(await update(service, root, root.user_id, email="third@wutang.example"))
     success(await undo(service, mails["root@wutang.example"]))
     assert_refused(await me(service, root), 401, 40001)
+
+
+async def test_a_late_change_leaves_three_days_to_undo_it(start: Start, mailbox: Mailbox) -> None:
+    service = await start(**mailbox.settings())
+    login = await add_and_log_in(service)
+    mails = await asked(service, mailbox, login)
+    ends_soon = "UPDATE mail_tokens SET expires_at = now() + interval '1 hour' WHERE purpose = 'email_undo'"
+    await query(service.settings, ends_soon)
+    success(await confirm(service, mails[NEW]))
+    [row] = await query(service.settings, "SELECT extract(epoch FROM expires_at - now()) FROM mail_tokens")
+    assert 71 < float(row[0]) / 3600 <= 72

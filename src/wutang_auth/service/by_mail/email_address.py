@@ -10,7 +10,7 @@ from wutang_auth.repository import MailTokenRepository
 from wutang_auth.response_codes import Language
 from wutang_auth.service.auth import Caller
 from wutang_auth.service.by_mail.freshness import FreshnessService
-from wutang_auth.service.by_mail.links import digest_of
+from wutang_auth.service.by_mail.links import UNDO_AFTER_CHANGE, digest_of
 from wutang_auth.service.by_mail.requests import MailRequests
 
 
@@ -95,7 +95,7 @@ class EmailService:
         if found.purpose == "email_agree":
             await self._after(self._tokens.agree(found, language))
             return
-        await self._tokens.change_email(found)
+        await self._tokens.change_email(found, undo_for=UNDO_AFTER_CHANGE)
         audit.record("email_changed", user_id=found.user_id)
 
     async def undo_email_change(self, token: str, language: Language) -> None:

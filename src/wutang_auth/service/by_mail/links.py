@@ -1,10 +1,15 @@
 """The tokens in links: how they are made, and what one is for."""
 
 import secrets
+from datetime import timedelta
 from hashlib import sha256
+from typing import Final
 
 from wutang_auth.errors import DeadLink, NotFound
 from wutang_auth.repository import MailToken, MailTokenRepository
+
+UNDO_AFTER_CHANGE: Final = timedelta(hours=72)
+"""How long after a change of address the old one can bring it back."""
 
 
 def new_token() -> tuple[str, bytes]:

@@ -14,14 +14,13 @@ from wutang_auth.mail.delivery import RefusedForEver, RefusedForNow, ServerAway
 from wutang_auth.mail.messages import Messages, Transport
 from wutang_auth.observability.logs import places
 from wutang_auth.repository import ClaimedMail, MailRecord, MailRepository, MailTokenRepository
-from wutang_auth.service.by_mail.links import new_token
+from wutang_auth.service.by_mail.links import UNDO_AFTER_CHANGE, new_token
 
 logger = logging.getLogger(__name__)
 
 _LEASE = timedelta(seconds=60)  # longer than an attempt may take: then nobody else sends the same mail meanwhile
 _MAX_AGE = timedelta(hours=24)
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=10), timedelta(hours=1)
-_UNDO_AFTER_CONFIRMATION = timedelta(hours=72)
 _MINUTE = 60.0
 
 _PURPOSES: dict[MailKind, Purpose] = {
@@ -46,7 +45,7 @@ class LinkLifetimes:
     def of(self, purpose: Purpose) -> timedelta:
         """The lifetime of a link; one that undoes a change outlives the latest confirmation by three days."""
         if purpose == "email_undo":
-            return timedelta(seconds=self.verify) + _UNDO_AFTER_CONFIRMATION
+            return timedelta(seconds=self.verify) + UNDO_AFTER_CHANGE
         seconds = {"reset": self.reset, "invite": self.invite}.get(purpose, self.verify)
         return timedelta(seconds=seconds)
 

@@ -48,7 +48,12 @@ async def test_what_waits_is_listed_retried_and_dropped(shell: Shell, environmen
     assert {first["kind"], second["kind"]} == {"reset"}
     assert first["email"] == "ada@wutang.example"
     await query(url, "UPDATE mails SET due_at = now() + interval '1 hour', attempts = 7")
-    assert (await shell("mails retry")).said == "2 mails due now"
+    await query(url, "UPDATE mails SET due_at = now() + interval '59 s' WHERE id = $1::uuid", first["id"])
+    left = "1 mail due now; 1 being sent, or due within a minute anyway"
+    assert (await shell("mails retry")).said == left
+    assert (await shell("mails retry --json")).document == {"due": 0, "left_alone": 1}
+    await query(url, "UPDATE mails SET due_at = now() + interval '1 hour' WHERE id = $1::uuid", first["id"])
+    assert (await shell("mails retry")).said == "1 mail due now; 0 being sent, or due within a minute anyway"
     assert [row["attempts"] for row in await query(url, "SELECT attempts FROM mails WHERE due_at <= now()")] == [0, 0]
     assert (await shell("mails drop")).error == "no terminal to ask at; --yes does it without asking"
     assert (await shell("mails drop --yes")).said == "dropped 2 mails"

@@ -48,12 +48,12 @@ def list_(*, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
 
 @app.command()
 def retry(*, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
-    """Have all mails that wait for their next attempt come due now."""
-    number = run(data_dir, lambda database: MailRepository(database).retry())
+    """Have the mails that wait for their next attempt come due now, but for those that are being sent."""
+    due, left_alone = run(data_dir, lambda database: MailRepository(database).retry())
     if as_json:
-        document({"due": number})
+        document({"due": due, "left_alone": left_alone})
     else:
-        say(f"{_counted(number)} due now")
+        say(f"{_counted(due)} due now; {left_alone} being sent, or due within a minute anyway")
 
 
 @app.command()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from wutang_auth.database import Database, Statement, Transaction, reader
@@ -35,6 +36,9 @@ class ClaimedMail:
     is_late: bool
     """Whether it has waited for so long that this attempt is the last."""
 
+
+LEASE: Final = timedelta(seconds=60)
+"""How long a mail is left to who took it; longer than an attempt may take, so that nobody else sends it meanwhile."""
 
 _COLUMNS = "mails.id, kind, email, canonical_email, user_id, other_email, language, created_at, due_at, attempts"
 
@@ -105,13 +109,33 @@ class MailRepository:
         """The mails that wait, the oldest first."""
         return [_mail(row) for row in await self._database.fetch(self.LIST, limit=limit)]
 
-    RETRY = Statement("UPDATE mails SET due_at = now(), attempts = 0 WHERE due_at > now() RETURNING id")
+    # what was taken is due again within the lease; a mail that is sent now must not be sent by another one too
+    RETRY = Statement("""
+        WITH waiting AS MATERIALIZED (
+            SELECT id, due_at > clock_timestamp() + $lease::interval AS comes_late
+            FROM mails
+            WHERE due_at > now()
+            FOR UPDATE SKIP LOCKED
+        ), due AS (
+            UPDATE mails SET due_at = now(), attempts = 0
+            FROM waiting
+            WHERE mails.id = waiting.id AND waiting.comes_late
+            RETURNING mails.id
+        )
+        SELECT (SELECT count(*) FROM due) AS due, (SELECT count(*) FROM waiting WHERE NOT comes_late) AS left_alone
+    """)
 
-    async def retry(self) -> int:
-        """Have every mail that waits for its next attempt come due now, and count them."""
-        return len(await self._database.fetch(self.RETRY))
+    async def retry(self) -> tuple[int, int]:
+        """Have the mails that wait for their next attempt come due now.
 
-    REMOVE_ALL = Statement("DELETE FROM mails RETURNING id")
+        How many, and how many were left alone: they are being sent, or come due within the lease anyway.
+        """
+        row = await self._database.fetchrow(self.RETRY, lease=LEASE)
+        return (0, 0) if row is None else (row["due"], row["left_alone"])
+
+    REMOVE_ALL = Statement("""
+        DELETE FROM mails WHERE id IN (SELECT id FROM mails FOR UPDATE SKIP LOCKED) RETURNING id
+    """)
 
     async def remove_all(self) -> int:
         """Send none of those that wait, and count them."""

@@ -14,11 +14,11 @@ from wutang_auth.mail.delivery import RefusedForEver, RefusedForNow, ServerAway
 from wutang_auth.mail.messages import Messages, Transport
 from wutang_auth.observability.logs import places
 from wutang_auth.repository import ClaimedMail, MailRecord, MailRepository, MailTokenRepository
+from wutang_auth.repository.mails import LEASE
 from wutang_auth.service.by_mail.links import UNDO_AFTER_CHANGE, new_token
 
 logger = logging.getLogger(__name__)
 
-_LEASE = timedelta(seconds=60)  # longer than an attempt may take: then nobody else sends the same mail meanwhile
 _MAX_AGE = timedelta(hours=24)
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=10), timedelta(hours=1)
 _MINUTE = 60.0
@@ -71,7 +71,7 @@ class Sender:
         per_minute: int,
         longest_wait: float = 30.0,
         interval: float = 1.0,
-        lease: timedelta = _LEASE,
+        lease: timedelta = LEASE,
     ) -> None:
         self._mails = mails
         self._tokens = tokens

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from support.commands import Shell
-from support.database import add_sessions, count_sessions, expire_sessions, fill_users, let_time_pass
+from support.database import add_sessions, count_sessions, expire_sessions, fill_users, let_time_pass, transaction
 from support.http import assert_refused, success
 from support.legacy import add_taken_over, get_me, legacy_token, start_legacy
 from support.revocations import listed
 from support.services import Instance, Start
-from support.users import add_and_log_in, log_in, me
+from support.users import add_and_log_in, add_user, log_in, me
 from wutang_auth.fields import format_timestamp
 
 
@@ -100,3 +100,21 @@ async def test_prune_deletes_dead_sessions_only(shell: Shell, service: Instance)
     assert (await shell("sessions prune")).said == "pruned 1 dead session"
     assert (await shell("sessions prune --json")).document == {"pruned": 0}
     success(await service.client.get("/api/auth/me", headers=live.headers))
+
+
+async def test_pruning_leaves_what_others_hold_for_the_next_time(shell: Shell, database_url: str) -> None:
+    held, *_ = await add_sessions(database_url, (await add_user(database_url)).id, 3)
+    await expire_sessions(database_url)
+    async with transaction(database_url) as other:
+        await other.execute("SELECT FROM sessions WHERE id = $1 FOR UPDATE", held)
+        assert (await shell("sessions prune")).said == "pruned 2 dead sessions"
+    assert (await shell("sessions prune")).said == "pruned 1 dead session"
+
+
+async def test_sessions_on_several_machines_are_pruned_too(environment: dict[str, str]) -> None:
+    url = environment["WUTANG_DATABASE_URL"]
+    await add_sessions(url, (await add_user(url)).id, 3)
+    await expire_sessions(url)
+    shell = Shell(environment | {"WUTANG_DB_GROUPED_READS": "false"})
+    assert (await shell("sessions prune")).said == "pruned 3 dead sessions"
+    assert await count_sessions(url) == 0

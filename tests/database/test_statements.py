@@ -122,8 +122,14 @@ def times_in_refused_places(sql: str) -> list[str]:
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_every_statement_that_ends_sessions_revokes_them(name: str) -> None:
     """Those past their lifetime have no live token."""
-    if "DELETE FROM sessions" in STATEMENTS[name].sql and name != "SessionRepository.PRUNE":
+    if "DELETE FROM sessions" in STATEMENTS[name].sql and not name.startswith("SessionRepository.PRUNE"):
         assert "INSERT INTO revocations" in STATEMENTS[name].sql
+
+
+@pytest.mark.parametrize("name", [name for name in STATEMENTS if ".PRUNE" in name])
+def test_pruning_waits_for_nobody_where_that_can_be_said(name: str) -> None:
+    """A request that deletes the same rows in another order would wait for it in a circle."""
+    assert ("FOR UPDATE SKIP LOCKED" in STATEMENTS[name].sql) == (not name.endswith("_SPREAD"))
 
 
 def test_sql_is_written_in_repositories_only() -> None:

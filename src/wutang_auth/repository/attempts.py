@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from wutang_auth.database import Database, Statement
+from wutang_auth.repository.pruning import delete_dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +157,8 @@ class AttemptRepository:
         counted = keys.account_at_address if known_address else keys.account
         await self._database.fetch(self.REFUND, address=keys.address, counted=counted)
 
-    PRUNE = Statement("""
-        DELETE FROM attempts
-        WHERE key IN (
-            SELECT key FROM attempts
-            WHERE last_at < clock_timestamp() - $age::interval AND free_at < clock_timestamp()
-            LIMIT $batch
-            FOR UPDATE SKIP LOCKED
-        )
-        RETURNING key
-    """)
+    _DEAD = "last_at < clock_timestamp() - $age::interval AND free_at < clock_timestamp()"
+    PRUNE = Statement(delete_dead("attempts", "key", _DEAD, oldest="last_at"))
 
     async def prune(self, age: timedelta, batch: int = 1000) -> int:
         """Delete some rows that were not touched for so long; fewer than the batch means that none is left."""

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from wutang_auth.database import Database, Statement, reader
 from wutang_auth.repository.legacy_cut import LegacyCut
+from wutang_auth.repository.pruning import delete_dead
 from wutang_auth.repository.revocations import REVOKED
 from wutang_auth.repository.sessions import EndedSession, SessionRepository
 from wutang_auth.repository.users import USER_COLUMNS, UserRecord
@@ -207,16 +208,7 @@ class LegacyRepository:
         return await self._database.fetchrow(self.MARK_SEEN, user_id=user_id) is not None
 
     # SECURITY: they are kept as long as the gate may be open, so that a longer WUTANG_LEGACY_REFRESH_TTL revives none
-    PRUNE = Statement("""
-        DELETE FROM legacy_tokens
-        WHERE digest IN (
-            SELECT digest FROM legacy_tokens
-            WHERE expires_at <= now() - interval '60 days'
-            ORDER BY expires_at
-            LIMIT $batch
-        )
-        RETURNING digest
-    """)
+    PRUNE = Statement(delete_dead("legacy_tokens", "digest", "expires_at <= now() - interval '60 days'"))
 
     async def prune(self, batch: int = 1000) -> int:
         """Forget some tokens that cannot count any more; fewer than the batch means that none is left."""

@@ -11,6 +11,7 @@ from wutang_auth.fields import NO_PASSWORD, Purpose, canonical_email
 from wutang_auth.repository.emails import EmailRepository
 from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.mails import MailRecord, MailRepository
+from wutang_auth.repository.pruning import delete_dead
 from wutang_auth.repository.revocations import REVOKED
 from wutang_auth.repository.users import USER_COLUMNS, UserRecord
 from wutang_auth.response_codes import Language
@@ -369,17 +370,7 @@ class MailTokenRepository:
             await self._emails.claim(transaction, token.canonical_email, user.id)
             await self._emails.release(transaction, user.canonical_email, user.id)
 
-    PRUNE = Statement("""
-        DELETE FROM mail_tokens
-        WHERE digest IN (
-            SELECT digest FROM mail_tokens
-            WHERE expires_at <= now()
-            ORDER BY expires_at
-            LIMIT $batch
-            FOR UPDATE SKIP LOCKED
-        )
-        RETURNING digest
-    """)
+    PRUNE = Statement(delete_dead("mail_tokens", "digest", "expires_at <= now()"))
 
     async def prune(self, batch: int = 1000) -> int:
         """Delete some tokens past their lifetime; fewer than the batch means that none is left."""

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from wutang_auth.database import Database, Statement, reader
+from wutang_auth.repository.pruning import delete_dead
 
 WHOLE_USER: Final = UUID(int=0)
 """Stands where a session's id does if a revocation is about all tokens of a user up to then."""
@@ -69,8 +70,10 @@ _revocation = reader(Revocation)
 class RevocationRepository:
     """The `revocations` table."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, spread: bool = False) -> None:
+        """`spread`: the revocations are on several machines."""
         self._database = database
+        self._spread = spread
 
     # the first row is the time before the others are looked at; in one statement that is one round trip
     RECENT = Statement(f"""
@@ -113,14 +116,9 @@ class RevocationRepository:
         user_ids, session_ids = zip(*keys, strict=True)
         await self._database.fetch(self.WRITE_AGAIN, user_ids=user_ids, session_ids=session_ids)
 
-    PRUNE = Statement("""
-        DELETE FROM revocations
-        WHERE (user_id, session_id) IN (
-            SELECT user_id, session_id FROM revocations WHERE expires_at <= now() ORDER BY expires_at LIMIT $batch
-        )
-        RETURNING session_id
-    """)
+    PRUNE = Statement(delete_dead("revocations", "user_id, session_id", "expires_at <= now()"))
+    PRUNE_SPREAD = Statement(delete_dead("revocations", "user_id, session_id", "expires_at <= now()", spread=True))
 
     async def prune(self, batch: int = 1000) -> int:
         """Delete some revocations whose tokens have all expired; fewer than the batch means that none is left."""
-        return len(await self._database.fetch(self.PRUNE, batch=batch))
+        return len(await self._database.fetch(self.PRUNE_SPREAD if self._spread else self.PRUNE, batch=batch))

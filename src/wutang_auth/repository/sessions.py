@@ -9,6 +9,7 @@ from wutang_auth.database import Database, Statement, Transaction, reader
 from wutang_auth.database.grouped_reads import GroupedReads
 from wutang_auth.records import record
 from wutang_auth.repository.legacy_cut import LegacyCut
+from wutang_auth.repository.pruning import delete_dead
 from wutang_auth.repository.revocations import REVOKED
 from wutang_auth.repository.users import USER_COLUMNS, UserRecord
 
@@ -100,8 +101,10 @@ class SessionRepository:
     refuse now() there, and want the expression materialized.
     """
 
-    def __init__(self, database: Database, *, grouped_reads: bool = False) -> None:
+    def __init__(self, database: Database, *, grouped_reads: bool = False, spread: bool = False) -> None:
+        """`spread`: the sessions are on several machines."""
         self._database = database
+        self._spread = spread
         self._cut = LegacyCut()
         grouped = GroupedReads(read_one=self._read_one, read_many=self._read_many, max_wait=database.pool_timeout)
         self._read = grouped.read if grouped_reads else self._read_one
@@ -336,14 +339,9 @@ class SessionRepository:
         )
         return row is not None
 
-    PRUNE = Statement("""
-        DELETE FROM sessions
-        WHERE (user_id, id) IN (
-            SELECT user_id, id FROM sessions WHERE expires_at <= now() ORDER BY expires_at LIMIT $batch
-        )
-        RETURNING id
-    """)
+    PRUNE = Statement(delete_dead("sessions", "user_id, id", "expires_at <= now()"))
+    PRUNE_SPREAD = Statement(delete_dead("sessions", "user_id, id", "expires_at <= now()", spread=True))
 
     async def prune(self, batch: int = 1000) -> int:
         """Delete some sessions past their lifetime; fewer than the batch means that none is left."""
-        return len(await self._database.fetch(self.PRUNE, batch=batch))
+        return len(await self._database.fetch(self.PRUNE_SPREAD if self._spread else self.PRUNE, batch=batch))

@@ -174,6 +174,59 @@ async def test_no_more_than_so_many_mails_leave_in_a_minute(start: Start) -> Non
         assert len(await waiting_mails(service.settings)) == 2
 
 
+async def ask_in_turn(service: Instance, *emails: str) -> None:
+    """A request for a new password from each of these, in this order, without the throttle."""
+    await query(
+        service.settings,
+        "INSERT INTO mails (kind, email, canonical_email, language, due_at)"
+        " SELECT 'reset', email, email, 'en', now() - interval '1 minute' + place * interval '1 ms'"
+        " FROM unnest($1::text[]) WITH ORDINALITY AS asked (email, place)",
+        list(emails),
+    )
+
+
+async def test_mails_to_nobody_count_as_those_of_a_minute(start: Start) -> None:
+    server = MailServer()
+    async with serving_mail(server):
+        service = await start(**at(server, mail_per_minute=4))
+        await add_user(service.settings)
+        await ask_in_turn(service, *(f"nobody{n}@wutang.example" for n in range(4)), "ada@wutang.example")
+        await until(service, "count(*) = 1")
+        await asyncio.sleep(0.5)
+        assert await waiting_mails(service.settings) == ["reset"]
+    assert server.messages == []
+
+
+async def test_a_mail_to_nobody_takes_as_long_as_one_that_is_sent(start: Start) -> None:
+    async def take_time(_recipient: str) -> str:
+        came.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(seconds)
+        return "250 OK"
+
+    came: list[float] = []
+    seconds = 0.3
+    server = MailServer(at_data=take_time)
+    async with serving_mail(server):
+        service = await start(**at(server))
+        await add_user(service.settings)
+        await ask_in_turn(service, "ada@wutang.example", "nobody@wutang.example", "ada@wutang.example")
+        await until_all_are_sent(service)
+    [first, second] = came
+    assert second - first >= 2 * seconds
+
+
+async def test_without_the_mail_server_mails_to_nobody_wait_too(start: Start) -> None:
+    server = MailServer()
+    async with serving_mail(server):
+        pass  # its port is known; nobody listens there now
+    service = await start(intervals=SOON, **at(server))
+    await ask_in_turn(service, "nobody@wutang.example")
+    await until(service, "max(attempts) > 1")
+    async with serving_mail(server):
+        await until_all_are_sent(service)
+    assert server.messages == []
+
+
 async def test_a_change_that_was_withdrawn_is_not_mailed(start: Start, mailbox: Mailbox) -> None:
     service = await start(**mailbox.settings())
     ada = await add_user(service.settings)

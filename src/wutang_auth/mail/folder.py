@@ -16,6 +16,9 @@ class FolderTransport:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    async def open(self) -> None:
+        """Nothing is to be opened."""
+
     async def send(self, message: EmailMessage) -> None:
         """Write the mail down.
 

@@ -19,6 +19,9 @@ from wutang_auth.response_codes import Language
 class Transport(Protocol):
     """Where mails go."""
 
+    async def open(self) -> None:
+        """Open what the next mail needs, or raise ServerAway."""
+
     async def send(self, message: EmailMessage) -> None:
         """Hand over a mail, or raise a DeliveryError; it has one sender and one recipient."""
 

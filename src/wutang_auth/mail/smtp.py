@@ -13,7 +13,8 @@ from wutang_auth.mail.delivery import RefusedForEver, RefusedForNow, ServerAway
 from wutang_auth.settings import SmtpServer
 
 _TIMEOUT = 10.0  # seconds, for each step
-_TOTAL_TIMEOUT = 45.0  # seconds, for one mail, the connection included; less than the lease of its row
+_OPEN_TIMEOUT = 20.0  # seconds, for the connection
+_TOTAL_TIMEOUT = 35.0  # seconds, for one mail, another connection included; both together are less than its row's lease
 _QUIT_TIMEOUT = 1.0  # seconds; nothing depends on the answer
 _CLOSING = 421  # RFC 5321 section 3.8: the server is about to close, whatever was asked
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")  # RFC 3463
@@ -36,6 +37,14 @@ class SmtpTransport:
         self._timeout = timeout
         self._tls_context = tls_context
         self._client: aiosmtplib.SMTP | None = None
+
+    async def open(self) -> None:
+        """Have a connection for the next mail.
+
+        Raises:
+            ServerAway: it cannot be made as it must be.
+        """
+        await self._connected()
 
     async def send(self, message: EmailMessage) -> None:
         """Hand over a mail; when this returns, the server has it.
@@ -94,7 +103,8 @@ class SmtpTransport:
             tls_context=self._tls_context,
         )
         try:
-            await self._client.connect()
+            async with asyncio.timeout(_OPEN_TIMEOUT):
+                await self._client.connect()
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             self._drop()
             raise ServerAway(_words(error)) from None

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 _MAX_AGE = timedelta(hours=24)
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=10), timedelta(hours=1)
 _MINUTE = 60.0
+_FIRST_GUESS = 0.1  # seconds that a mail takes, as long as none was sent
 
 _PURPOSES: dict[MailKind, Purpose] = {
     "register": "register",
@@ -82,7 +83,8 @@ class Sender:
         self._interval = interval
         self._lease = lease
         self._written = asyncio.Event()
-        self._sent_at: deque[float] = deque(maxlen=per_minute)
+        self._attempted_at: deque[float] = deque(maxlen=per_minute)
+        self._took = _FIRST_GUESS
         self._failures = 0
 
     def nudge(self) -> None:
@@ -151,9 +153,18 @@ class Sender:
             await self._mails.postpone(claimed.mail, wait)
 
     async def _attempt(self, mail: MailRecord) -> None:
-        """Send one mail, if it is to be sent to anybody."""
+        """Send one mail, if it is to be sent to anybody.
+
+        SECURITY: one that is not takes as long, needs the mail server, and counts as one of the minute's. Whoever asks
+        for a mail to a stranger, and then for one of their own, would learn by its time whether that has an account.
+        """
+        now = asyncio.get_running_loop().time
+        await self._transport.open()
+        began = now()
         kind, email, token = await self._addressed(mail)
-        if email is not None:
+        if email is None:
+            await asyncio.sleep(began + self._took - now())
+        else:
             purpose = _PURPOSES.get(kind)
             message = self._messages.compose(
                 kind,
@@ -164,11 +175,12 @@ class Sender:
                 link=(purpose, token, self._lifetimes.of(purpose)) if purpose and token else None,
             )
             await self._transport.send(message)
-            self._sent_at.append(asyncio.get_running_loop().time())
+            self._took = now() - began
             if self._failures:
                 logger.info("mails are sent again")
                 self._failures = 0
             audit.record("mail_sent", user_id=mail.user_id, reason=kind)
+        self._attempted_at.append(now())
         await self._mails.remove(mail.id)
 
     async def _addressed(self, mail: MailRecord) -> tuple[MailKind, str | None, str | None]:
@@ -198,9 +210,9 @@ class Sender:
 
     def _pause_for_rate(self) -> float | None:
         """How long to wait, after so many mails in a minute."""
-        if len(self._sent_at) < (self._sent_at.maxlen or 0):
+        if len(self._attempted_at) < (self._attempted_at.maxlen or 0):
             return None
-        pause = self._sent_at[0] + _MINUTE - asyncio.get_running_loop().time()
+        pause = self._attempted_at[0] + _MINUTE - asyncio.get_running_loop().time()
         return pause if pause > 0 else None
 
 

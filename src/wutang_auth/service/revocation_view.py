@@ -28,6 +28,16 @@ class Seen:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """A pass through the whole table."""
+
+    place: _Key
+    """After which row it goes on; the first: it is at its end."""
+    reaches: datetime | None
+    """What `changed_at` was when it began."""
+
+
 class RevocationView:
     """All live revocations, no older than whoever asks for them wants.
 
@@ -36,23 +46,32 @@ class RevocationView:
     whatever committed in time, in any order, and waits for nobody's transaction. What committed later than that, such
     as what waited for a standby or was written by a long transaction, is found by going through the whole table, page
     after page. It is then written again, so that for every worker, and every cursor, it is new.
+
+    A worker that starts finds such a late one at its first look, and cannot tell that it is late. So a cursor promises
+    no more than the pages do: it is a time from before the last pass through the table began.
     """
 
-    def __init__(self, revocations: RevocationRepository, *, write_seconds: float) -> None:
-        """`write_seconds` is how long it may take from the writing of a revocation to its commit, normally."""
+    def __init__(self, revocations: RevocationRepository, *, write_seconds: float, page: int = _PAGE) -> None:
+        """`write_seconds` is how long it may take from the writing of a revocation to its commit, normally.
+
+        `page` is how many rows are read at once on the way through the whole table.
+        """
         self._revocations = revocations
+        self._page = page
         self._window = timedelta(seconds=write_seconds)
         self._seen: dict[_Key, Seen] = {}
         """In the order in which they were seen."""
         self._looked_at = float("-inf")
         """When the last look began, by the monotonic clock."""
         self._task: asyncio.Task[None] | None = None
-        self._next_page: _Key = _FIRST_KEY
+        self._pass = _Pass(_FIRST_KEY, None)
         self._swept_at = float("-inf")
         self.now: datetime | None = None
         """When the last look began, by the database's clock; None: there was none yet."""
         self.changed_at: datetime | None = None
-        """When the last look began that found something new: nothing seen since then is missing here."""
+        """When the last look began that found something new."""
+        self.reached: datetime | None = None
+        """An earlier `changed_at`: nothing that was committed by then is missing here, however late that was."""
 
     @property
     def age(self) -> float:
@@ -115,11 +134,7 @@ class RevocationView:
     async def _look(self) -> None:
         began = time.monotonic()
         gap = min(began - self._looked_at, _LONGEST_GAP)
-        pages: list[Revocation] = []
-        if began - self._looked_at > _LONGEST_GAP:
-            pages = await self._whole_table()
-        elif began - self._swept_at > _SWEEP_SECONDS:
-            pages = await self._page()
+        pages, going_on = await self._pages(began)
         elapsed = time.monotonic() - began
         asked = time.monotonic()
         now, recent = await self._revocations.recent(self._window + timedelta(seconds=gap + elapsed))
@@ -127,26 +142,33 @@ class RevocationView:
         seen_at = now + timedelta(seconds=time.monotonic() - asked)
         await self._write_again(pages)
         self._forget_expired(now)
-        if self._add([*pages, *recent], seen_at) or self.changed_at is None:
+        is_new = self._add([*pages, *recent], seen_at)
+        if self.changed_at is None:  # the first look; the table was gone through since then
+            self.changed_at = now - timedelta(seconds=time.monotonic() - began)
+            going_on = _Pass(_FIRST_KEY, self.changed_at)
+        elif is_new:
             self.changed_at = now
+        self._pass = going_on
+        if going_on.place == _FIRST_KEY:
+            self.reached = going_on.reaches
         self.now = now
         self._looked_at = began
 
-    async def _whole_table(self) -> list[Revocation]:
+    async def _pages(self, began: float) -> tuple[list[Revocation], _Pass]:
+        """The next rows on the way through the whole table, and where to go on; all of them after a long time."""
+        whole = began - self._looked_at > _LONGEST_GAP
+        if not whole and began - self._swept_at <= _SWEEP_SECONDS:
+            return [], self._pass
+        place = _FIRST_KEY if whole else self._pass.place
+        reaches = self.changed_at if place == _FIRST_KEY else self._pass.reaches
         found: list[Revocation] = []
-        self._next_page = _FIRST_KEY
         while True:
-            page = await self._page()
+            page = await self._revocations.page(place, self._page)
             found += page
-            if self._next_page == _FIRST_KEY:
-                return found
-
-    async def _page(self) -> list[Revocation]:
-        page = await self._revocations.page(self._next_page, _PAGE)
-        last = page[-1] if len(page) == _PAGE else None
-        self._next_page = _FIRST_KEY if last is None else (last.user_id, last.session_id)
-        self._swept_at = time.monotonic()
-        return list(page)
+            place = _key(page[-1]) if len(page) == self._page else _FIRST_KEY
+            if not whole or place == _FIRST_KEY:
+                self._swept_at = time.monotonic()
+                return found, _Pass(place, reaches)
 
     async def _write_again(self, pages: Iterable[Revocation]) -> None:
         """Make those new that a look before should have found, had they been there in time."""

@@ -39,12 +39,14 @@ class RevocationList:
 class RevocationService:
     """Tells others which access tokens count no more although they have not expired."""
 
-    def __init__(self, view: RevocationView, tokens: Tokens) -> None:
+    def __init__(self, view: RevocationView, tokens: Tokens, *, overlap: timedelta = _OVERLAP) -> None:
+        """`overlap` is how long before a cursor's time the list begins."""
         self._view = view
         self._tokens = tokens
+        self._overlap = overlap
         self._lists: dict[object, tuple[float, RevocationList]] = {}
         """By what they answer, with the time when each was made; all of one view."""
-        self._lists_of: datetime | None = None
+        self._lists_of: tuple[datetime | None, ...] = ()
         self._making = asyncio.Lock()
 
     async def revocation_list(self, after: str | None) -> RevocationList:
@@ -57,8 +59,9 @@ class RevocationService:
         if self._tokens.ring.active.alg == "HS256":
             raise NotFound
         await self._view.ensure_age(_MAX_AGE)
-        if self._lists_of != self._view.changed_at or len(self._lists) >= _KEPT:
-            self._lists, self._lists_of = {}, self._view.changed_at
+        view_is = self._view.changed_at, self._view.reached
+        if self._lists_of != view_is or len(self._lists) >= _KEPT:
+            self._lists, self._lists_of = {}, view_is
         cursor = self._cursor(after)
         key = cursor, self._tokens.ring.active.kid
         async with self._making:  # one at a time: a large one takes a while, and those who ask meanwhile get the same
@@ -75,11 +78,11 @@ class RevocationService:
         if now is None or after is None or not (after.isascii() and after.isdecimal() and len(after) <= 16):
             return None
         cursor = _EPOCH + int(after) * _MICROSECOND
-        return cursor if cursor <= now + _OVERLAP else None
+        return cursor if cursor <= now + self._overlap else None
 
     async def _make(self, cursor: datetime | None) -> RevocationList:
-        found = self._view.since(None if cursor is None else cursor - _OVERLAP)
-        reached = self._view.changed_at or _EPOCH
+        found = self._view.since(None if cursor is None else cursor - self._overlap)
+        reached = self._view.reached or _EPOCH
         following = reached if cursor is None else max(reached, cursor)
         claims = {
             **self._tokens.times_of_a_document(_LIFETIME),

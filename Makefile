@@ -30,7 +30,9 @@ test: venv  ## Run the tests; without ARGS also say which branches no test takes
 	$(BIN)/pytest $(or $(ARGS),--cov)
 
 faults: venv debian-programs  ## Kill, freeze and cut off databases and services under load; a table of what held
-	$(BIN)/pytest -n 0 -m '' tests/faults tests/field/test_1_postgresql_15.py tests/field/test_2_pgbouncer.py $(ARGS)
+	$(BIN)/pytest -n 0 -m '' tests/faults tests/field/test_1_postgresql_15.py tests/field/test_2_pgbouncer.py \
+		tests/service/test_mail_sender.py::test_however_many_requests_for_one_address_are_three_mails \
+		tests/server/test_revocations.py::test_every_logout_at_two_instances_is_listed_soon $(ARGS)
 
 # PgBouncer 1.18 and PostgreSQL 15 as Debian has them
 debian-programs:

@@ -277,7 +277,7 @@ async def test_a_killed_sender_loses_no_mail(start: Start, tmp_path: Path, when:
     assert statuses == [200] + [409] * (2 * expected - 1)
 
 
-@pytest.mark.parametrize("dozens", [20, pytest.param(834, marks=pytest.mark.long)])
+@pytest.mark.parametrize("dozens", [20, pytest.param(834, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
 async def test_however_many_requests_for_one_address_are_three_mails(
     start: Start, mailbox: Mailbox, dozens: int
 ) -> None:

@@ -91,6 +91,13 @@ async def database_url() -> AsyncIterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+async def untouched_database_url() -> AsyncIterator[str]:
+    """A database for all tests that change nothing in it, migrated and empty."""
+    async with temporary_database() as url:
+        yield url
+
+
 @pytest.fixture
 async def empty_database_url() -> AsyncIterator[str]:
     """A database of this test's own without any schema."""

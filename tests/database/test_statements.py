@@ -54,9 +54,9 @@ def test_service_runs_without_what_only_migrations_need(module: str) -> None:
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
-async def test_statement_is_understood_with_its_parameters(name: str, database_url: str) -> None:
+async def test_statement_is_understood_with_its_parameters(name: str, untouched_database_url: str) -> None:
     statement = STATEMENTS[name]
-    connection = await asyncpg.connect(database_url)
+    connection = await asyncpg.connect(untouched_database_url)
     if name not in OF_REQUESTS:
         for making in MAKING[: MAKING.index(statement) if statement in MAKING else None]:
             await connection.execute(making.sql.replace("ON COMMIT DROP", ""))

@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from base64 import b64encode
+from functools import cache
 from typing import Protocol
 
 from passlib.hash import argon2
@@ -81,8 +82,9 @@ class SodiumArgon2id:
             return False
 
 
+@cache
 def fastest() -> Argon2id:
-    """The library that is faster on this processor; trying both takes some 0.1 s."""
+    """The library that is faster on this processor; trying both takes some 0.1 s, once a process."""
     libraries: list[Argon2id] = [SodiumArgon2id(), PasslibArgon2id()]
     return min(libraries, key=_cpu_seconds)
 

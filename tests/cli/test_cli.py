@@ -2,13 +2,13 @@
 
 import pytest
 
-from support.commands import run_apart
+from support.commands import run, run_apart
 
 COMMANDS = ["dev", "serve", "migrate", "openapi", "keys", "users", "sessions"]
 
 
 async def test_help_names_every_command() -> None:
-    helped = (await run_apart({}, "--help")).said
+    helped = (await run({}, "--help")).said
     for command in COMMANDS:
         assert f"  {command} " in helped
 
@@ -17,7 +17,7 @@ async def test_help_names_every_command() -> None:
     "arguments", [["nonsense"], ["--nonsense"], ["keys", "nonsense"], ["migrate", "x"]], ids=" ".join
 )
 async def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
-    wrong = await run_apart({}, *arguments)
+    wrong = await run({}, *arguments)
     assert (wrong.code, wrong.stdout) == (2, "")
     assert "Usage: " in wrong.stderr
     assert "Traceback" not in wrong.stderr

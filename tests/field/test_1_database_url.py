@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from support.commands import Shell, run_apart
+from support.commands import Shell
 from support.database import query
 from wutang_auth.database import Database, Statement
 from wutang_auth.settings import DatabaseSettings, load
@@ -124,7 +124,7 @@ async def test_1_parameter_that_cannot_be_kept_or_is_not_known_stops_in_one_line
 
 async def test_1_serve_stops_in_one_line(environment: dict[str, str]) -> None:
     url = f"{environment['WUTANG_DATABASE_URL']}&channel_binding=require"
-    stopped = await run_apart({**environment, "WUTANG_DATABASE_URL": url}, "serve", "--port", "0")
+    stopped = await Shell({**environment, "WUTANG_DATABASE_URL": url})("serve --port 0")
     assert stopped.error.startswith("WUTANG_DATABASE_URL: what its parameter channel_binding asks for cannot be kept")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.commands import run_apart
+from support.commands import run
 from support.http import success
 from support.services import Process, serving
 from support.users import CREDENTIALS, add_user, log_in
@@ -167,13 +167,13 @@ async def test_taken_port_is_one_line(environment: dict[str, str], workers: str)
         taken.listen()
         port = taken.getsockname()[1]
         environment["WUTANG_LOG_LEVEL"] = "warning"
-        refused = await run_apart(environment, "serve", "--port", port, "--workers", workers)
+        refused = await run(environment, "serve", "--port", port, "--workers", workers)
     assert refused.error == f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port"
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "nowhere.invalid", "::ffff", "x y"])
 async def test_host_that_is_not_ours_is_one_line(environment: dict[str, str], host: str) -> None:
-    refused = await run_apart(environment, "serve", "--port", "0", "--host", host)
+    refused = await run(environment, "serve", "--port", "0", "--host", host)
     assert refused.error.startswith(f"cannot listen on {host}:0: ")
 
 
@@ -181,6 +181,6 @@ async def test_host_that_is_not_ours_is_one_line(environment: dict[str, str], ho
     "arguments", [["--port", "70000"], ["--port", "x"], ["--workers", "0"], ["--reload"], ["extra"]], ids=" ".join
 )
 async def test_wrong_usage_exits_with_2(environment: dict[str, str], arguments: list[str]) -> None:
-    wrong = await run_apart(environment, "serve", *arguments)
+    wrong = await run(environment, "serve", *arguments)
     assert (wrong.code, wrong.stdout) == (2, "")
     assert "Usage: " in wrong.stderr

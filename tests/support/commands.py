@@ -3,12 +3,13 @@
 import asyncio
 import io
 import json
+import logging
 import os
 import pty
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
@@ -92,6 +93,7 @@ def _run(environment: Mapping[str, str], arguments: list[str], stdin: bytes) -> 
     stdout, stderr = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
     code = 0
     with (
+        _logging_as_it_was(),
         patch.dict(os.environ, environment),
         patch.object(sys, "argv", ["wutang-auth", *arguments]),
         patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), "utf-8")),
@@ -103,6 +105,19 @@ def _run(environment: Mapping[str, str], arguments: list[str], stdin: bytes) -> 
         except SystemExit as error:
             code = int(error.code or 0)
     return Outcome(code, *(_text(stream) for stream in (stdout, stderr)))
+
+
+@contextmanager
+def _logging_as_it_was() -> Iterator[None]:
+    """Leave alone where this process logs: `serve` sends all of it to the stderr of the command."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        logging.captureWarnings(capture=False)
 
 
 def _text(stream: io.TextIOWrapper) -> str:

@@ -14,7 +14,7 @@ import joserfc.jwk
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from support.commands import run_apart
+from support.commands import run
 from support.http import assert_refused, success
 from support.services import Instance, Start
 from support.tampering import spare_bits
@@ -316,5 +316,5 @@ async def test_serve_refuses_a_bad_ring_in_one_line(tmp_path: Path, environment:
     path.write_bytes(states("active", "active"))
     path.chmod(0o600)
     environment["WUTANG_KEYS_FILE"] = str(path)
-    refused = await run_apart(environment, "serve", "--port", "0", "--workers", workers)
+    refused = await run(environment, "serve", "--port", "0", "--workers", workers)
     assert refused.error == f"WUTANG_KEYS_FILE: the key ring {path}: exactly one key must be active, 2 are"

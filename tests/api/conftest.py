@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.database import temporary_database
 from support.services import Instance, Start, running, serve_by_fastapi
-from wutang_auth.settings import Settings
+from wutang_auth.settings import Settings, load
 
 _BOTH_WAYS = ("test_login", "test_refresh", "test_me", "test_verify", "test_envelope")
 
@@ -22,6 +24,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def is_direct() -> bool:
     """Whether direct routes are served directly."""
     return True
+
+
+@pytest.fixture(scope="module")
+async def shared_service(keys_file: Path, is_direct: bool) -> AsyncIterator[Instance]:
+    """A service for all tests of a file that change nothing but by logging in."""
+    async with temporary_database() as url:
+        settings = load(Settings, _env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
+        async with running(settings) as instance:
+            if not is_direct:
+                serve_by_fastapi(instance)
+            yield instance
 
 
 @pytest.fixture

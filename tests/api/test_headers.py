@@ -1,26 +1,21 @@
 """Headers, paths and queries that nobody should send."""
 
-from collections.abc import AsyncIterator
 from ipaddress import ip_network
-from pathlib import Path
 
 import httpx
 import pytest
 
-from support.database import addresses_of, temporary_database
+from support.database import addresses_of
 from support.http import assert_refused, success
 from support.services import Instance, running
 from support.users import Login, add_and_log_in, add_user, log_in
-from wutang_auth.settings import Settings, load
+from wutang_auth.settings import Settings
 
 
 @pytest.fixture(scope="module")
-async def shared(keys_file: Path) -> AsyncIterator[tuple[Instance, Login]]:
-    """One service for tests that change nothing."""
-    async with temporary_database() as url:
-        settings = load(Settings, _env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
-        async with running(settings) as instance:
-            yield instance, await add_and_log_in(instance)
+async def shared(shared_service: Instance) -> tuple[Instance, Login]:
+    """A service, and somebody who has logged in."""
+    return shared_service, await add_and_log_in(shared_service)
 
 
 async def get_me(instance: Instance, *authorization: bytes) -> httpx.Response:

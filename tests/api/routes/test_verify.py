@@ -33,6 +33,12 @@ def assert_let_in(response: httpx.Response, login: Login, scopes: str = "") -> N
     assert response.headers["cache-control"] == "no-store"
 
 
+@pytest.fixture(scope="module")
+async def shopper(shared_service: Instance) -> Login:
+    """Somebody who has logged in at the service that the tests of this file share."""
+    return await add_and_log_in(shared_service, scopes=SCOPES)
+
+
 async def test_the_gateway_is_told_who_its_client_is(service: Instance) -> None:
     login = await add_and_log_in(service, scopes=SCOPES)
     assert_let_in(await verify(service, login), login, "orders:read orders:write")
@@ -40,10 +46,11 @@ async def test_the_gateway_is_told_who_its_client_is(service: Instance) -> None:
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "PURGE"])
 @pytest.mark.parametrize("path", [PATH, f"{PATH}/", f"{PATH}/write/7%2f8", f"{PATH}//x", f"{PATH}/%2e%2e/users"])
-async def test_every_method_is_answered_at_the_path_and_below(service: Instance, method: str, path: str) -> None:
-    login = await add_and_log_in(service)
-    assert_let_in(await verify(service, login, path, method), login)
-    assert_refused(await service.client.request("GET", path), 401, 40001)
+async def test_every_method_is_answered_at_the_path_and_below(
+    shared_service: Instance, shopper: Login, method: str, path: str
+) -> None:
+    assert_let_in(await verify(shared_service, shopper, path, method), shopper, "orders:read orders:write")
+    assert_refused(await shared_service.client.request("GET", path), 401, 40001)
 
 
 async def test_a_path_that_only_begins_alike_is_not_found(service: Instance) -> None:
@@ -85,9 +92,8 @@ async def test_options_is_never_answered_as_a_preflight(start: Start, given: boo
         "?required_scope=orders:read+orders:read", "?required_scope=orders:read&required_scope=orders:write", "?x=y",
     ],
 )  # fmt: skip
-async def test_who_has_all_scopes_of_the_query_is_let_in(service: Instance, query: str) -> None:
-    login = await add_and_log_in(service, scopes=SCOPES)
-    assert_let_in(await verify(service, login, PATH + query), login, "orders:read orders:write")
+async def test_who_has_all_scopes_of_the_query_is_let_in(shared_service: Instance, shopper: Login, query: str) -> None:
+    assert_let_in(await verify(shared_service, shopper, PATH + query), shopper, "orders:read orders:write")
 
 
 @pytest.mark.parametrize(
@@ -101,10 +107,9 @@ async def test_who_has_all_scopes_of_the_query_is_let_in(service: Instance, quer
     ],
 )
 async def test_who_lacks_a_scope_of_query_or_header_is_refused(
-    service: Instance, query: str, header: str, named: str
+    shared_service: Instance, shopper: Login, query: str, header: str, named: str
 ) -> None:
-    login = await add_and_log_in(service, scopes=SCOPES)
-    response = await verify(service, login, PATH + query, X_Required_Scopes=header)
+    response = await verify(shared_service, shopper, PATH + query, X_Required_Scopes=header)
     assert_refused(response, 403, 40003)
     expected = f'Bearer realm="wutang-auth", error="insufficient_scope", scope="{named}"'
     assert response.headers["www-authenticate"] == expected
@@ -119,12 +124,13 @@ async def test_below_the_path_the_header_counts_and_the_query_is_the_clients_own
 
 
 @pytest.mark.parametrize("scope", ['x"', "Orders", "a,b", "*", "x" * 65, "ä"])
-async def test_scope_that_cannot_be_is_refused_and_not_repeated(service: Instance, scope: str) -> None:
-    login = await add_and_log_in(service)
-    by_query = await service.client.get(PATH, params={"required_scope": scope}, headers=login.headers)
-    by_header = await service.client.get(
+async def test_scope_that_cannot_be_is_refused_and_not_repeated(
+    shared_service: Instance, shopper: Login, scope: str
+) -> None:
+    by_query = await shared_service.client.get(PATH, params={"required_scope": scope}, headers=shopper.headers)
+    by_header = await shared_service.client.get(
         PATH,
-        headers=[(b"X-Required-Scopes", scope.encode()), (b"Authorization", login.headers["Authorization"].encode())],
+        headers=[(b"X-Required-Scopes", scope.encode()), (b"Authorization", shopper.headers["Authorization"].encode())],
     )
     for response, field in ((by_query, "required_scope"), (by_header, "X-Required-Scopes")):
         assert [error["field"] for error in assert_refused(response, 422, 10001)["errors"]] == [field]

@@ -17,7 +17,7 @@ import pytest
 from support.commands import Shell
 from support.database import SERVER, TEMPLATE, administer, temporary_database, with_database
 from support.mail import Mailbox
-from support.services import Instance, environment_of, running
+from support.services import Instance, environment_of, running, shared_among_tests
 from wutang_auth.database import migrations
 from wutang_auth.embedded import EmbeddedPostgres
 from wutang_auth.service.maintenance import Intervals
@@ -125,6 +125,13 @@ def settings(database_url: str, keys_file: Path) -> Settings:
 async def service(settings: Settings) -> AsyncIterator[Instance]:
     """A service on this test's database."""
     async with running(settings) as instance:
+        yield instance
+
+
+@pytest.fixture(scope="module")
+async def shared_service(keys_file: Path) -> AsyncIterator[Instance]:
+    """A service for the tests of a file that change nothing in it."""
+    async with shared_among_tests(keys_file) as instance:
         yield instance
 
 

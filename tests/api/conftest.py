@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from support.database import temporary_database
-from support.services import Instance, Start, running, serve_by_fastapi
-from wutang_auth.settings import Settings, load
+from support.services import Instance, Start, running, serve_by_fastapi, shared_among_tests
+from wutang_auth.settings import Settings
 
 _BOTH_WAYS = ("test_login", "test_refresh", "test_me", "test_verify", "test_envelope")
 
@@ -28,13 +27,11 @@ def is_direct() -> bool:
 
 @pytest.fixture(scope="module")
 async def shared_service(keys_file: Path, is_direct: bool) -> AsyncIterator[Instance]:
-    """A service for all tests of a file that change nothing but by logging in."""
-    async with temporary_database() as url:
-        settings = load(Settings, _env_file=None, database_url=url, keys_file=keys_file, hash_workers=1)
-        async with running(settings) as instance:
-            if not is_direct:
-                serve_by_fastapi(instance)
-            yield instance
+    """A service for the tests of a file that change nothing in it."""
+    async with shared_among_tests(keys_file) as instance:
+        if not is_direct:
+            serve_by_fastapi(instance)
+        yield instance
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from support.commands import run
 from support.http import assert_refused, success
 from support.services import Instance, Start
-from support.users import PASSWORD, add_user, administrator, create, log_in, update
+from support.users import PASSWORD, Login, add_user, administrator, create, log_in, update
 
 HASH = "$2y$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
 
@@ -29,6 +29,12 @@ PAIRS = [
     pytest.param("a@نامه\u200cای.example", "a@xn--mgba3gch31f060k.example", id="5: a joiner stays one"),
     pytest.param("a@büro.ab--cd.example", "a@xn--bro-hoa.ab--cd.example", id="5: hyphens in places three and four"),
 ]
+
+
+@pytest.fixture(scope="module")
+async def root(shared_service: Instance) -> Login:
+    """An administrator of the service that tests of this file share."""
+    return await administrator(shared_service)
 
 
 @pytest.mark.parametrize(("one", "other"), PAIRS)
@@ -103,9 +109,7 @@ async def test_5_other_domains_are_other_accounts(service: Instance, one: str, o
     ],
     ids=ascii,
 )  # fmt: skip
-async def test_5_what_is_no_domain_is_no_address(service: Instance, email: str) -> None:
-    root = await administrator(service)
-    response = await service.client.post(
-        "/api/users", json={"email": email, "password": PASSWORD}, headers=root.headers
-    )
+async def test_5_what_is_no_domain_is_no_address(shared_service: Instance, root: Login, email: str) -> None:
+    body = {"email": email, "password": PASSWORD}
+    response = await shared_service.client.post("/api/users", json=body, headers=root.headers)
     assert [error["field"] for error in assert_refused(response, 422, 10001)["errors"]] == ["email"]

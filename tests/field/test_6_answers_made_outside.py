@@ -6,20 +6,29 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 from starlette._utils import get_route_path
 
+from support.database import temporary_database
 from support.http import assert_refused, success
-from support.services import Instance, Start, serving
+from support.services import Instance, Process, Start, environment_of, serving, shared_among_tests
 from support.users import CREDENTIALS, add_and_log_in, add_user
 from wutang_auth.api.paths import route_path
 
 SHOP = "https://shop.example"
 ORIGIN = {"Origin": SHOP}
 PREFLIGHT = {**ORIGIN, "Access-Control-Request-Method": "PUT"}
+
+
+@pytest.fixture(scope="module")
+async def service_of_the_shop(keys_file: Path) -> AsyncIterator[Instance]:
+    """A service for the tests of this file that change nothing in it; pages of the shop, and its app, may use it."""
+    async with shared_among_tests(keys_file, cors_origins=(SHOP, "capacitor://localhost")) as instance:
+        yield instance
 
 
 def assert_owes_nothing(response: httpx.Response) -> None:
@@ -30,11 +39,19 @@ def assert_owes_nothing(response: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize("size", [20_000, 16_385, 900_000], ids=lambda size: f"6: a body of {size} bytes")
-async def test_6_too_large_body_may_be_read_by_the_page(start: Start, size: int) -> None:
-    service = await start(cors_origins=(SHOP,))
-    response = await service.client.post("/api/auth/login", headers=ORIGIN, content=b"x" * size)
+async def test_6_too_large_body_may_be_read_by_the_page(service_of_the_shop: Instance, size: int) -> None:
+    response = await service_of_the_shop.client.post("/api/auth/login", headers=ORIGIN, content=b"x" * size)
     assert assert_refused(response, 413, 10001)["errors"] == []
     assert_owes_nothing(response)
+
+
+@pytest.fixture(scope="module")
+async def server(keys_file: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Process]:
+    """A service in a process of its own, which pages of the shop may use."""
+    async with temporary_database() as url:
+        environment = environment_of(url, keys_file, cors_origins=SHOP)
+        async with serving(environment, tmp_path_factory.mktemp("server") / "log") as process:
+            yield process
 
 
 async def test_6_refused_preflight_is_an_envelope(start: Start) -> None:
@@ -55,28 +72,23 @@ async def test_6_refused_preflight_is_an_envelope(start: Start) -> None:
     ],
     ids=ascii,
 )
-async def test_6_parsers_refusal_may_be_read_by_the_page(
-    environment: dict[str, str], tmp_path: Path, prelude: bytes
-) -> None:
-    async with serving(environment | {"WUTANG_CORS_ORIGINS": SHOP}, tmp_path / "log") as server:
-        url = httpx.URL(server.base_url)
-        for origin, is_allowed in ((SHOP.encode(), True), (b"https://evil.example", False)):
-            reader, writer = await asyncio.open_connection(url.host, url.port)
-            head = (
-                b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nOrigin: "
-                + origin
-                + b" \r\nAccept-Language: en\r\nX-B: b\r\n"
-            )
-            writer.write(head + prelude)
-            answered = (await asyncio.wait_for(reader.read(), 10)).decode()
-            writer.close()
-            headers, _, body = answered.partition("\r\n\r\n")
-            assert headers.startswith("HTTP/1.1 400 ")
-            assert json.loads(body) == {"code": 10001, "message": "Invalid parameters", "data": None, "errors": []}
-            assert (f"access-control-allow-origin: {SHOP}\r\n" in headers) == is_allowed
-            assert "evil" not in headers
-            assert "x-request-id: " in headers
-            assert "x-frame-options: DENY" in headers
+async def test_6_parsers_refusal_may_be_read_by_the_page(server: Process, prelude: bytes) -> None:
+    url = httpx.URL(server.base_url)
+    for origin, is_allowed in ((SHOP.encode(), True), (b"https://evil.example", False)):
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        head = (
+            b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nOrigin: " + origin + b" \r\nAccept-Language: en\r\nX-B: b\r\n"
+        )
+        writer.write(head + prelude)
+        answered = (await asyncio.wait_for(reader.read(), 10)).decode()
+        writer.close()
+        headers, _, body = answered.partition("\r\n\r\n")
+        assert headers.startswith("HTTP/1.1 400 ")
+        assert json.loads(body) == {"code": 10001, "message": "Invalid parameters", "data": None, "errors": []}
+        assert (f"access-control-allow-origin: {SHOP}\r\n" in headers) == is_allowed
+        assert "evil" not in headers
+        assert "x-request-id: " in headers
+        assert "x-frame-options: DENY" in headers
 
 
 @pytest.mark.parametrize("prefix", ["", "/auth"], ids=["stripped", "kept"])
@@ -131,11 +143,10 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("asked", HARMLESS, ids=lambda asked: f"6: {asked}")
-async def test_6_headers_that_libraries_add_are_allowed(start: Start, asked: str) -> None:
-    service = await start(cors_origins=(SHOP, "capacitor://localhost"))
+async def test_6_headers_that_libraries_add_are_allowed(service_of_the_shop: Instance, asked: str) -> None:
     for origin in (SHOP, "capacitor://localhost"):
         headers = {**PREFLIGHT, "Origin": origin, "Access-Control-Request-Headers": asked}
-        response = await service.client.options("/api/auth/refresh", headers=headers)
+        response = await service_of_the_shop.client.options("/api/auth/refresh", headers=headers)
         assert response.status_code == 200
         assert response.headers["access-control-allow-origin"] == origin
         allowed = response.headers["access-control-allow-headers"].lower().replace(" ", "").split(",")
@@ -156,11 +167,10 @@ async def test_6_headers_that_libraries_add_are_allowed(start: Start, asked: str
         "a:b",
     ],
 )
-async def test_6_headers_that_tell_who_a_client_is_are_not(start: Start, asked: str) -> None:
-    service = await start(cors_origins=(SHOP,))
+async def test_6_headers_that_tell_who_a_client_is_are_not(service_of_the_shop: Instance, asked: str) -> None:
     headers = [(name.encode(), value.encode()) for name, value in PREFLIGHT.items()]
     headers.append((b"Access-Control-Request-Headers", asked.encode()))
-    response = await service.client.options("/api/auth/refresh", headers=headers)
+    response = await service_of_the_shop.client.options("/api/auth/refresh", headers=headers)
     assert_refused(response, 400, 10001)
     assert "access-control-allow-headers" not in response.headers
 

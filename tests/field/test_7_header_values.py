@@ -25,6 +25,13 @@ async def post(service: Instance, content: bytes, *headers: tuple[bytes, bytes])
     return await service.client.post("/api/auth/login", content=content, headers=list(headers))
 
 
+@pytest.fixture(scope="module")
+async def with_ada(shared_service: Instance) -> Instance:
+    """The service that the tests of this file share, with a user who may log in."""
+    await add_user(shared_service.settings)
+    return shared_service
+
+
 BLANKS = [b"%s ", b" %s", b"%s\t", b"\t %s \t", b"%s  "]
 
 
@@ -72,8 +79,8 @@ async def test_7_blanks_around_a_value_are_not_of_it(
         ("en;level=1;q=0.1,zh;q=0.2", False), ("zhx,en", True), ("de_DE,en;q=0.5", True), ("cmn;q=0,en;q=0.1", True),
     ],
 )  # fmt: skip
-async def test_7_chinese_in_all_its_spellings(service: Instance, sent: str, is_english: bool) -> None:
-    response = await service.client.get("/api/nothing", headers={"Accept-Language": sent})
+async def test_7_chinese_in_all_its_spellings(shared_service: Instance, sent: str, is_english: bool) -> None:
+    response = await shared_service.client.get("/api/nothing", headers={"Accept-Language": sent})
     assert response.json()["message"] == ("Not found" if is_english else "查询为空")
 
 
@@ -91,10 +98,9 @@ async def test_7_several_accept_languages_are_one_list(service: Instance) -> Non
         '; charset="ut\\f-8"', "; version=1", " ; charset=ANSI_X3.4-1968", "; charset=utf-8; boundary=something",
     ],
 )  # fmt: skip
-async def test_7_charset_is_what_libraries_say_by_default(service: Instance, parameters: str) -> None:
-    await add_user(service.settings)
+async def test_7_charset_is_what_libraries_say_by_default(with_ada: Instance, parameters: str) -> None:
     for content, media_type in ((JSON, "application/json"), (FORM, "application/x-www-form-urlencoded")):
-        success(await post(service, content, (b"Content-Type", f"{media_type}{parameters}".encode())))
+        success(await post(with_ada, content, (b"Content-Type", f"{media_type}{parameters}".encode())))
 
 
 async def test_7_bytes_are_read_as_utf_8_whatever_the_charset_says(service: Instance) -> None:
@@ -125,8 +131,10 @@ async def test_7_bytes_are_read_as_utf_8_whatever_the_charset_says(service: Inst
         ),
     ],
 )
-async def test_7_unsupported_media_type_says_what_is_taken(service: Instance, content_type: str, accepted: str) -> None:
-    response = await post(service, JSON, (b"Content-Type", content_type.encode()))
+async def test_7_unsupported_media_type_says_what_is_taken(
+    shared_service: Instance, content_type: str, accepted: str
+) -> None:
+    response = await post(shared_service, JSON, (b"Content-Type", content_type.encode()))
     assert assert_refused(response, 415, 10001)["errors"] == []
     assert response.headers["accept"] == accepted
     assert "accept-encoding" not in response.headers

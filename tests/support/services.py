@@ -9,13 +9,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
 
+from support.database import temporary_database
 from wutang_auth.main import create_app
 from wutang_auth.service.maintenance import Intervals
-from wutang_auth.settings import Settings
+from wutang_auth.settings import Settings, load
 
 
 @dataclass
@@ -68,6 +70,15 @@ async def running(settings: Settings, *, intervals: Intervals = Intervals()) -> 
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://wutang.test") as client:
             yield Instance(app, client, settings)
+
+
+@asynccontextmanager
+async def shared_among_tests(keys_file: Path, **changes: Any) -> AsyncIterator[Instance]:
+    """A service in this process on a database of its own, for tests that change nothing in it that others mind."""
+    async with temporary_database() as url:
+        settings = load(Settings, _env_file=None, database_url=url, keys_file=keys_file, hash_workers=2, **changes)
+        async with running(settings) as instance:
+            yield instance
 
 
 def serve_by_fastapi(instance: Instance) -> None:

@@ -113,12 +113,19 @@ async def test_everywhere_may_be_denied(service: Instance, value: str) -> None:
     success(await service.client.get("/api/auth/me", headers=other.headers))
 
 
+@pytest.fixture(scope="module")
+async def ada(shared_service: Instance) -> Login:
+    """Somebody who stays logged in at the service that tests of this file share."""
+    return await add_and_log_in(shared_service)
+
+
 @pytest.mark.parametrize("value", ["banana", "2", "tru", "真", "\x00", "true "])
-async def test_everywhere_that_is_no_boolean_is_refused_and_ends_nothing(service: Instance, value: str) -> None:
-    login = await add_and_log_in(service)
-    body = assert_refused(await delete_logout(service, login.access_token, everywhere=value), 422, 10001)
+async def test_everywhere_that_is_no_boolean_is_refused_and_ends_nothing(
+    shared_service: Instance, ada: Login, value: str
+) -> None:
+    body = assert_refused(await delete_logout(shared_service, ada.access_token, everywhere=value), 422, 10001)
     assert body["errors"] == [{"field": "everywhere", "message": "必须是 true 或 false"}]
-    success(await service.client.get("/api/auth/me", headers=login.headers))
+    success(await shared_service.client.get("/api/auth/me", headers=ada.headers))
 
 
 async def test_session_past_its_lifetime_is_told_so(service: Instance) -> None:

@@ -101,13 +101,21 @@ async def test_it_is_compressed_for_who_takes_it(service: Instance) -> None:
     assert gzip.decompress(raw) == plain.content
 
 
+@pytest.fixture(scope="module")
+async def ended_session(shared_service: Instance) -> UUID:
+    """The only session that has ended at the service that tests of this file share."""
+    login = await add_and_log_in(shared_service)
+    await log_out(shared_service, login)
+    return login.session_id
+
+
 @pytest.mark.parametrize(
     "cursor", ["", "0", "1", "-1", "banana", "\x00", "9" * 15, "9" * 16, "9" * 400, "１", "1.5", "王"]
 )
-async def test_unknown_or_older_cursor_gives_all_that_matters(service: Instance, cursor: str) -> None:
-    login = await add_and_log_in(service)
-    await log_out(service, login)
-    assert (await listed(service.client, cursor)).sessions == {login.session_id}
+async def test_unknown_or_older_cursor_gives_all_that_matters(
+    shared_service: Instance, ended_session: UUID, cursor: str
+) -> None:
+    assert (await listed(shared_service.client, cursor)).sessions == {ended_session}
 
 
 async def test_a_cursor_gives_what_came_later_and_holds_on_every_replica(start: Start) -> None:

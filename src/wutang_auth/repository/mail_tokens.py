@@ -12,7 +12,7 @@ from wutang_auth.repository.emails import EmailRepository
 from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.mails import MailRecord, MailRepository
 from wutang_auth.repository.pruning import delete_dead
-from wutang_auth.repository.revocations import REVOKED
+from wutang_auth.repository.sessions import SessionRepository
 from wutang_auth.repository.users import USER_COLUMNS, UserRecord
 from wutang_auth.response_codes import Language
 
@@ -194,13 +194,6 @@ class MailTokenRepository:
         )
     """)
 
-    END_SESSIONS = Statement(f"""
-        WITH ended AS (
-            DELETE FROM sessions WHERE user_id = $user_id RETURNING user_id, id, access_expires_at
-        ), {REVOKED}
-        SELECT id FROM ended
-    """)
-
     async def _lock(self, transaction: Transaction, token: MailToken, canonical: str | None) -> _HeldUser:
         """Hold the token's user, if the address is still this one; None: whatever it is."""
         row = await transaction.fetchrow(self.LOCK, user_id=token.user_id)
@@ -257,7 +250,7 @@ class MailTokenRepository:
             await transaction.fetch(self.RESET, user_id=user.id, password_hash=password_hash)
             await transaction.fetch(self.WITHDRAW, user_id=user.id, since=None)
             await self._cut.set(transaction, user.id, password_changed=True)
-            await transaction.fetch(self.END_SESSIONS, user_id=user.id)
+            await transaction.fetch(SessionRepository.END_ALL, user_id=user.id)
             await self._mails.write("password_reset", user.email, language, user_id=user.id, transaction=transaction)
 
     VERIFY = Statement("""
@@ -348,7 +341,7 @@ class MailTokenRepository:
                 await self._give_email(transaction, user, token, password_hash=NO_PASSWORD)
                 await transaction.fetch(self.WITHDRAW, user_id=user.id, since=token.created_at)
                 await self._cut.set(transaction, user.id, password_changed=True)
-                await transaction.fetch(self.END_SESSIONS, user_id=user.id)
+                await transaction.fetch(SessionRepository.END_ALL, user_id=user.id)
                 await self._mails.write("reset", token.email, language, user_id=user.id, transaction=transaction)
         except asyncpg.UniqueViolationError as error:
             raise EmailTaken from error

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from support.database import temporary_database
 from wutang_auth.main import create_app
@@ -66,8 +67,13 @@ def environment_of(database_url: str, keys_file: Path, **settings: object) -> di
 async def running(settings: Settings, *, intervals: Intervals = Intervals()) -> AsyncIterator[Instance]:
     """A service in this process."""
     app = create_app(settings, intervals=intervals)
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request in a context of its own, as a server does."""
+        await asyncio.create_task(app(scope, receive, send))
+
     async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
+        transport = httpx.ASGITransport(call)
         async with httpx.AsyncClient(transport=transport, base_url="http://wutang.test") as client:
             yield Instance(app, client, settings)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.commands import run
+from support.commands import run_apart
 from wutang_auth.settings import (
     DatabaseSettings,
     KeySettings,
@@ -533,6 +533,6 @@ def test_settings_cannot_be_changed() -> None:
     ],
 )
 async def test_serve_stops_with_one_line(environment: dict[str, str], said: str) -> None:
-    error = (await run(environment, "serve", "--port", "0")).error
+    error = (await run_apart(environment, "serve", "--port", "0")).error
     assert error.startswith(said)
     assert CANARY not in error

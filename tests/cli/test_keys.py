@@ -1,6 +1,9 @@
 """The commands for the key ring."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from support.commands import run
@@ -62,3 +65,44 @@ def test_changes_at_once_all_happen(tmp_path: Path) -> None:
         for done in [threads.submit(keys_command.rotate, file=path, force=True, data_dir=tmp_path) for _ in range(12)]:
             done.result()
     assert [key.state for key in key_file.load(path).keys].count("retired") == 12
+
+
+def aged(path: Path, seconds: float) -> None:
+    """The ring in this file, as if it had been made so many seconds ago."""
+    made = datetime.now(UTC) - timedelta(seconds=seconds)
+    key_file.save(KeyRing(tuple(replace(key, created_at=made) for key in key_file.load(path).keys)), path)
+
+
+async def test_rotation_waits_until_the_last_ring_is_everywhere(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    ring = KeyRing.generate()
+    key_file.save(ring, path)
+    rotate = ("keys", "rotate", "--file", path)
+    too_early = r"the next key is \d+ s old, and not every service may have it before (\d+) s: wait (\d+) s, or --force"
+
+    def waiting(refusal: str) -> tuple[int, int]:
+        found = re.fullmatch(too_early, refusal)
+        assert found, refusal
+        return int(found[1]), int(found[2])
+
+    assert waiting((await run({}, *rotate)).error)[0] == 5
+    aged(path, 40)
+    needed, left = waiting((await run({}, *rotate, "--picked-up", 120)).error)
+    assert (needed, left <= 80) == (120, True)
+    assert key_file.load(path).active.kid == ring.active.kid
+
+    aged(path, 120)
+    following = ring.keys[1].kid
+    said = (await run({}, *rotate, "--picked-up", 120)).said
+    assert said == f"{following} signs; {ring.active.kid} is retired; a fresh key is next"
+    needed, left = waiting((await run({}, *rotate, "--picked-up", 120)).error)
+    assert 60 < left <= needed == 120
+    assert key_file.load(path).active.kid == following
+    assert (await run({}, *rotate, "--picked-up", 120, "--force")).code == 0
+
+
+async def test_rotation_counts_no_seconds_below_none(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    key_file.save(KeyRing.generate(), path)
+    assert (await run({}, "keys", "rotate", "--file", path, "--picked-up", "-1")).code == 2
+    assert (await run({}, "keys", "rotate", "--file", path, "--picked-up", "0")).code == 0

@@ -14,7 +14,14 @@ from wutang_auth.cli.output import document, say, table
 from wutang_auth.settings import KeySettings, LogSettings, TokenSettings
 from wutang_auth.settings import load as load_settings
 from wutang_auth.tokens import key_file
-from wutang_auth.tokens.key_ring import ALGORITHMS, Algorithm, KeyRing, KeyRingError, SigningKey
+from wutang_auth.tokens.key_ring import (
+    ALGORITHMS,
+    PICKED_UP_SECONDS,
+    Algorithm,
+    KeyRing,
+    KeyRingError,
+    SigningKey,
+)
 
 app = typer.Typer(help="The keys that sign tokens.", no_args_is_help=True)
 
@@ -81,13 +88,16 @@ def list_(file: File = None, *, as_json: AsJson = False, data_dir: DataDir = DAT
 def rotate(
     file: File = None,
     *,
+    picked_up: Annotated[
+        int, typer.Option(min=0, max=86_400, metavar="SECONDS", help="How long copies take to reach every instance.")
+    ] = PICKED_UP_SECONDS,
     force: Annotated[bool, typer.Option("--force", help="Even if the next key is too new to be known.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Sign with the next key from now on; the old one stays valid for what it signed."""
     path = _settings(KeyCommandSettings, file, data_dir).keys_file
     before = read_ring(path)
-    ring = _change(path, lambda ring: ring.rotated(_now(), force=force))
+    ring = _change(path, lambda ring: ring.rotated(_now(), picked_up=picked_up, force=force))
     say(f"{ring.active.kid} signs; {before.active.kid} is retired; a fresh key is next")
 
 

@@ -17,6 +17,7 @@ from wutang_auth.fields import parse_session_id, parse_user_id
 from wutang_auth.settings import Settings
 from wutang_auth.tokens import base64url, strict_json
 from wutang_auth.tokens.compact import COMPACT, MAX_TIME, jti_digest, text, within
+from wutang_auth.tokens.hints import Hints
 from wutang_auth.tokens.key_ring import KeyRing
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ class Tokens:
         self.access_ttl = timedelta(seconds=settings.access_ttl)
         self._clock_skew = settings.clock_skew
         self._clock = clock
+        self._hints = Hints(issuer=settings.issuer, clock_skew=settings.clock_skew)
         self._legacy_key = legacy_key
         self._mints_legacy = settings.legacy_mint
         self._legacy_until = settings.legacy_until.timestamp() if settings.legacy_until else 0.0
@@ -257,6 +259,7 @@ class Tokens:
         if claims.legacy_digest is not None and now >= self._legacy_until:
             raise TokenInvalid("gate shut")
         if claims.not_before > now + self._clock_skew:
+            self._hints.from_the_future(claims.not_before + BACKDATED_SECONDS - now)
             raise TokenInvalid("not yet valid")
         if claims.expires_at <= now:
             ring.verified.discard(digest)
@@ -269,7 +272,7 @@ class Tokens:
         if shape is None:
             raise TokenInvalid
         head, body, tail = shape.groups()
-        key, kind = ring.headers.get(head) or _check_header(ring, head)
+        key, kind = ring.headers.get(head) or _check_header(ring, head, body, self._hints)
         signature = base64url.decode(tail)
         if key.signature_size is not None and len(signature) != key.signature_size:
             raise TokenInvalid("signature")
@@ -301,13 +304,15 @@ class Tokens:
         )
 
 
-def _check_header(ring: _Ring, head: str) -> tuple[_VerifyingKey, Kind]:
+def _check_header(ring: _Ring, head: str, body: str, hints: Hints) -> tuple[_VerifyingKey, Kind]:
     """Which key and kind a protected header names; it may say nothing else (RFC 8725 sections 3.1 and 3.11)."""
     header = strict_json.loads(base64url.decode(head))
     if type(header) is not dict or header.keys() != {"alg", "typ", "kid"}:
         raise TokenInvalid
     key = ring.keys.get(header["kid"])
     if key is None:
+        if header["typ"] in _TYP.values():
+            hints.unknown_key(header["kid"], body)
         raise TokenInvalid("unknown key")
     if header["alg"] != key.alg:
         raise TokenInvalid("wrong algorithm")

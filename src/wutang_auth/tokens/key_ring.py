@@ -18,7 +18,7 @@ ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 STATES: tuple[State, ...] = get_args(State)
 
 PICKED_UP_SECONDS = 5
-"""Running services have read a changed file after so long."""
+"""Running services have read a changed file after so long, where they all read the same one."""
 
 KEY_TYPES = {"ES256": "EC", "RS256": "RSA", "HS256": "oct"}
 PUBLIC_MEMBERS = {"EC": ("crv", "x", "y"), "RSA": ("n", "e"), "oct": ()}
@@ -75,20 +75,22 @@ class KeyRing:
         """A ring of a new active key and the one that will follow it."""
         return cls((_generate_key(alg, "active"), _generate_key(alg, "next")))
 
-    def rotated(self, now: datetime, *, force: bool = False) -> "KeyRing":
+    def rotated(self, now: datetime, *, picked_up: int = PICKED_UP_SECONDS, force: bool = False) -> "KeyRing":
         """The next key signs, the active one only verifies, and a fresh key is next.
 
+        The last ring is as old as its next key, which was made with it. After `picked_up` seconds it is everywhere.
+
         Raises:
-            KeyRingError: there is no next key, or services may not have read it yet.
+            KeyRingError: there is no next key, or not every service may have read it yet.
         """
         following = next((key for key in self.keys if key.state == "next"), None)
         if following is None:
             raise KeyRingError("there is no next key; `keys generate --next` adds one")
-        age = (now - following.created_at).total_seconds()
-        if age < PICKED_UP_SECONDS and not force:
+        age = int((now - following.created_at).total_seconds())
+        if age < picked_up and not force:
             raise KeyRingError(
-                f"the next key is {max(int(age), 0)} s old and running services may not have read it yet; "
-                f"wait until it is {PICKED_UP_SECONDS} s old, or --force"
+                f"the next key is {max(age, 0)} s old, and not every service may have it before {picked_up} s: "
+                f"wait {picked_up - age} s, or --force"
             )
         keys = []
         for key in self.keys:

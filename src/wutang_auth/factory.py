@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from wutang_auth.service.by_mail import MailAdministration, MailServices, Sender
     from wutang_auth.service.legacy import LegacySessions
 
-_THROTTLE_CONNECTIONS = 4
+THROTTLE_CONNECTIONS = 4
 _MAIL_RECIPIENT_FREE = 3
 _MAIL_ADDRESS_FREE = 20
 _MAIL_FIRST_WAIT = 60
@@ -82,7 +82,7 @@ async def open_services(
     failure_log = FailureLog()
     database = open_database(settings, size=settings.db_pool_size, failure_log=failure_log)
     # a few connections of its own: a storm of logins finds no others to hold, and its counters need not wait for disks
-    counters = open_database(settings, size=_THROTTLE_CONNECTIONS, failure_log=failure_log, synchronous_commit="off")
+    counters = open_database(settings, size=THROTTLE_CONNECTIONS, failure_log=failure_log, synchronous_commit="off")
     throttle = Throttle(
         AttemptRepository(counters),
         account_allowed_failures=settings.throttle_account_failures,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from wutang_auth.cli import dev, keys, mails, migrate, openapi, serve, sessions, takeover, users
+from wutang_auth.cli import dev, doctor, keys, mails, migrate, openapi, serve, sessions, takeover, users
 from wutang_auth.cli.context import CommandError
 from wutang_auth.errors import in_words
 from wutang_auth.observability.logs import places
@@ -23,6 +23,7 @@ app.command("dev")(dev.dev)
 app.command("serve")(serve.serve)
 app.command("migrate")(migrate.migrate)
 app.command("openapi")(openapi.openapi)
+app.command("doctor")(doctor.doctor)
 app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")
 app.add_typer(sessions.app, name="sessions")

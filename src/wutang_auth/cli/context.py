@@ -43,9 +43,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON document, for
 DATA_DIR = Path(".wutang")
 
 # a command takes longer than a request, and nobody waits at the other end
-_DEFAULTS = {"db_connect_timeout": 5.0, "db_statement_timeout": 30.0}
+COMMAND_LIMITS = {"db_connect_timeout": 5.0, "db_statement_timeout": 30.0}
 _CONNECTIONS = 4
-_DEV_URL = "http://127.0.0.1:8000"  # of which `dev` itself, which sends the mails, knows better
+DEV_URL = "http://127.0.0.1:8000"  # of which `dev` itself, which sends the mails, knows better
 
 logger = logging.getLogger(__name__)
 
@@ -126,15 +126,29 @@ def database_settings(group: type[DatabaseGroup], data_dir: Path) -> Iterator[Da
     Raises:
         CommandError: a setting is wrong, or there is neither a setting nor a data directory.
     """
+    with dev_database(data_dir) as url:
+        if url is None:
+            yield load(group, defaults=COMMAND_LIMITS)
+        else:
+            yield load(group, defaults={**COMMAND_LIMITS, **mail_defaults(data_dir, DEV_URL)}, database_url=url)
+
+
+@contextmanager
+def dev_database(data_dir: Path) -> Iterator[str | None]:
+    """The URL of the database of `dev`, which is started if it does not run; None where a setting names another one.
+
+    Raises:
+        CommandError: there is neither a setting nor a data directory.
+    """
     if is_set("database_url"):
-        yield load(group, defaults=_DEFAULTS)
+        yield None
         return
     if not data_dir.is_dir():
         raise CommandError(
             f"WUTANG_DATABASE_URL is not set and there is no {data_dir} here; set it, or run `wutang-auth dev` first"
         )
     with embedded(data_dir) as postgres:
-        yield load(group, defaults={**_DEFAULTS, **mail_defaults(data_dir, _DEV_URL)}, database_url=postgres.url())
+        yield postgres.url()
 
 
 def is_set(name: str) -> bool:
@@ -248,7 +262,7 @@ def confirm(question: str) -> None:
     typer.confirm(question, abort=True)
 
 
-def run_with(settings: CommandSettings, work: Callable[[Database], Awaitable[T]]) -> T:
+def run_with(settings: DatabaseSettings, work: Callable[[Database], Awaitable[T]]) -> T:
     """Run work on the database with settings that are there.
 
     Raises:

@@ -14,13 +14,14 @@ from support.users import add_user
 from wutang_auth import repository
 from wutang_auth.database import Database, Statement
 from wutang_auth.repository import AttemptRepository, SessionRepository
+from wutang_auth.repository.examination import ExaminationRepository
 from wutang_auth.repository.legacy import LegacyRepository
 from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.takeover import RevokedTokens, Takeover, TakeoverRepository
 from wutang_auth.repository.user_import import Import
 
 PACKAGE = Path(wutang_auth.__file__).parent
-OF_COMMANDS = [Import, Takeover, RevokedTokens]
+OF_COMMANDS = [Import, Takeover, RevokedTokens, ExaminationRepository]
 CLASSES = [
     *OF_COMMANDS,
     LegacyCut,

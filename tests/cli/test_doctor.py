@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -68,6 +69,9 @@ def save_ring(path: Path, ring: KeyRing, *, age: timedelta = timedelta(hours=1))
 
 # -- healthy
 
+PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
+ONLY_IF_ASKED_FOR = ["instances", "legacy tokens"]
+
 
 @pytest.fixture(scope="module")
 async def healthy(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, str]]:
@@ -103,6 +107,11 @@ async def test_programs_get_a_document(healthy: dict[str, str]) -> None:
     assert {frozenset(finding) for finding in said.findings} == {frozenset({"check", "verdict", "says", "remedy"})}
     assert said.well("schema") == REVISION
     assert said.well("password hashes").startswith("1 argon2id v=19 m=19456,t=2,p=1 (")
+
+
+async def test_every_check_has_a_row_in_the_page(healthy: dict[str, str]) -> None:
+    checks = [finding["check"] for finding in (await doctor(healthy)).findings]
+    assert sorted(re.findall(r"^\| `([a-z ]+)` \|", PAGE, re.MULTILINE)) == sorted([*checks, *ONLY_IF_ASKED_FOR])
 
 
 async def test_it_is_the_database_of_dev_where_none_is_set(healthy: dict[str, str], tmp_path: Path) -> None:

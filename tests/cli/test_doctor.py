@@ -193,7 +193,9 @@ async def test_a_role_that_lacks_a_privilege_is_told_which(environment: dict[str
             if (table, privilege) != ("attempts", "INSERT"):
                 await query(url, f"GRANT {privilege} ON {table} TO {roles['clerk']}")
         said = await doctor(environment, database_url=as_role(url, roles["clerk"]))
-    assert said.wrong("privileges")["says"] == "permission denied: INSERT on attempts; docs/privileges.md has the GRANTs"
+    assert (
+        said.wrong("privileges")["says"] == "permission denied: INSERT on attempts; docs/privileges.md has the GRANTs"
+    )
     assert said.well("addresses")  # the other questions are asked all the same
 
 
@@ -215,7 +217,9 @@ async def test_a_database_that_forgets_commits_is_wrong(environment: dict[str, s
 
 async def test_a_table_without_autovacuum_is_wrong(environment: dict[str, str]) -> None:
     await query(url_in(environment), "ALTER TABLE sessions SET (autovacuum_enabled = off)")
-    assert (await doctor(environment)).wrong("autovacuum")["remedy"] == "ALTER TABLE sessions RESET (autovacuum_enabled)"
+    assert (await doctor(environment)).wrong("autovacuum")[
+        "remedy"
+    ] == "ALTER TABLE sessions RESET (autovacuum_enabled)"
 
 
 async def test_too_few_connections_are_to_look_at(environment: dict[str, str]) -> None:
@@ -247,7 +251,9 @@ async def test_keys_that_nothing_needs_are_to_be_dropped(environment: dict[str, 
         return replace(old, state="retired", retired_at=datetime.now(UTC) - timedelta(days=days))
 
     save_ring(path, KeyRing((retired(15), *ring.keys)))
-    assert (await doctor(environment, keys_file=path)).look("key ring")["remedy"] == f"`wutang-auth keys drop {old.kid}`"
+    assert (await doctor(environment, keys_file=path)).look("key ring")[
+        "remedy"
+    ] == f"`wutang-auth keys drop {old.kid}`"
     save_ring(path, KeyRing((retired(13), *ring.keys)))
     assert "signs, for 13 days" in (await doctor(environment, keys_file=path)).well("key ring")
 
@@ -295,10 +301,15 @@ async def test_hashes_that_let_nobody_in_are_wrong(environment: dict[str, str], 
 async def test_a_gateway_that_is_not_trusted_is_found_by_its_sessions(environment: dict[str, str]) -> None:
     url = url_in(environment)
     await fill_users(url, 12)
-    begin = "INSERT INTO sessions (user_id, id, expires_at, ip) SELECT id, gen_random_uuid(), now() + '1 day', $1 FROM users"
-    await query(url, begin, "10.0.0.7")
+    await query(
+        url,
+        "INSERT INTO sessions (user_id, id, expires_at, ip)"
+        " SELECT id, gen_random_uuid(), now() + interval '1 day', '10.0.0.7' FROM users",
+    )
     found = (await doctor(environment)).wrong("throttle")
-    assert found["says"].startswith("12 of the latest 12 sessions were begun from 10.0.0.7, a gateway that is not trusted")
+    assert found["says"].startswith(
+        "12 of the latest 12 sessions were begun from 10.0.0.7, a gateway that is not trusted"
+    )
     assert "WUTANG_TRUSTED_PROXIES=10.0.0.7" in found["remedy"]
     trusted = (await doctor(environment, trusted_proxies="10.0.0.0/8")).wrong("throttle")
     assert trusted["remedy"] == "have it set X-Forwarded-For"

@@ -60,9 +60,7 @@ async def test_a_clock_that_is_ahead_is_told_once(
     assert "where WUTANG_CLOCK_SKEW allows 5 s: compare the clocks of all instances" in line
 
 
-async def test_what_others_write_is_no_hint(
-    service: Instance, login: Login, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_what_others_write_is_no_hint(service: Instance, login: Login, caplog: pytest.LogCaptureFixture) -> None:
     real, foreign = forge(service.settings), Forge(stranger())
     header, ahead = header_of(login.access_token), int(time.time()) + 600
     body = login.access_token.split(".")[1]
@@ -96,10 +94,11 @@ async def test_good_tokens_leave_no_line(service: Instance, login: Login, caplog
 
 
 def test_a_hint_comes_again_after_ten_minutes(caplog: pytest.LogCaptureFixture) -> None:
-    now = 0.0
-    told = Hints(issuer="wutang-auth", clock_skew=5, clock=lambda: now)
+    clock = [0.0]
+    told = Hints(issuer="wutang-auth", clock_skew=5, clock=lambda: clock[0])
     body = encode_segment({"iss": "wutang-auth"})
-    for now, lines in ((0.0, 2), (1.0, 2), (599.9, 2), (600.0, 4), (601.0, 4), (1200.0, 6)):
+    for seconds, lines in ((0.0, 2), (1.0, 2), (599.9, 2), (600.0, 4), (601.0, 4), (1200.0, 6)):
+        clock[0] = seconds
         told.unknown_key(KID, body)
         told.from_the_future(60)
         assert len(hints(caplog)) == lines

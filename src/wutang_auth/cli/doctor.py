@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -54,36 +54,51 @@ def doctor(instance: Instances = [], *, as_json: AsJson = False, data_dir: DataD
 
 
 def _examine(instances: Sequence[str], data_dir: Path) -> "list[Finding]":
-    from wutang_auth.service.doctor import Examination, check_instance, check_key_file, check_settings, wrong
+    from wutang_auth.service.doctor import wrong
 
     try:
         with dev_database(data_dir) as url:
-            given = {} if url is None else {"database_url": url}
-            of_dev = {} if url is None else {"keys_file": data_dir / "keys.json", **mail_defaults(data_dir, DEV_URL)}
-            warnings = settings_module.name_warnings(Settings)
-            settings = settings_module.load(Settings, defaults=of_dev, **given)
-            # the same way to the database, with the time limits of a command
-            way = settings_module.load(DatabaseSettings, defaults=COMMAND_LIMITS, **given)
-            found = check_settings(settings, settings.model_fields_set, warnings)
-            ring, of_keys = check_key_file(
-                settings.keys_file,
-                longest_ttl=timedelta(seconds=max(settings.refresh_ttl, settings.access_ttl)),
-                now=datetime.now(UTC),
-            )
-            found += of_keys
-            for base in instances:
-                found += check_instance(base.rstrip("/"), ring, skew=timedelta(seconds=settings.clock_skew))
-
-            async def work(database: Database) -> "list[Finding]":
-                connections = settings.db_pool_size + THROTTLE_CONNECTIONS
-                return await Examination(database, settings, connections=connections).run()
-
-            try:
-                return found + run_with(way, work)
-            except CommandError as error:
-                return [*found, wrong("server", str(error))]
+            return _findings(url, data_dir, instances)
     except (SettingsError, CommandError) as error:
         return [wrong("settings", f"{error}; the rest was not looked at")]
+
+
+def _findings(url: str | None, data_dir: Path, instances: Sequence[str]) -> "list[Finding]":
+    """All that is found; `url` is that of the database of `dev`, if that is meant.
+
+    Raises:
+        SettingsError: a setting is missing or wrong.
+    """
+    from wutang_auth.service.doctor import check_instance, check_key_file, check_settings
+
+    given: dict[str, Any] = {} if url is None else {"database_url": url}
+    of_dev = {} if url is None else {"keys_file": data_dir / "keys.json", **mail_defaults(data_dir, DEV_URL)}
+    warnings = settings_module.name_warnings(Settings)
+    settings = settings_module.load(Settings, defaults=of_dev, **given)
+    way = settings_module.load(DatabaseSettings, defaults=COMMAND_LIMITS, **given)
+    skew = timedelta(seconds=settings.clock_skew)
+    ring, of_keys = check_key_file(
+        settings.keys_file, longest_ttl=timedelta(seconds=settings.refresh_ttl), now=datetime.now(UTC)
+    )
+    return [
+        *check_settings(settings, settings.model_fields_set, warnings),
+        *of_keys,
+        *(finding for base in instances for finding in check_instance(base.rstrip("/"), ring, skew=skew)),
+        *_of_database(settings, way),
+    ]
+
+
+def _of_database(settings: Settings, way: DatabaseSettings) -> "list[Finding]":
+    """What is found there; `way` is the same database, with the time limits of a command."""
+    from wutang_auth.service.doctor import Examination, wrong
+
+    async def work(database: Database) -> "list[Finding]":
+        return await Examination(database, settings, connections=settings.db_pool_size + THROTTLE_CONNECTIONS).run()
+
+    try:
+        return run_with(way, work)
+    except CommandError as error:
+        return [wrong("server", str(error))]
 
 
 def _print(found: "Sequence[Finding]") -> None:

@@ -23,9 +23,7 @@ from wutang_auth.service.doctor.postgresql import (
     check_vacuum,
 )
 
-SERVER = ServerFacts(
-    major=18, encoding="UTF8", role="service", is_superuser=False, is_local=False, is_encrypted=True
-)
+SERVER = ServerFacts(major=18, encoding="UTF8", role="service", is_superuser=False, is_local=False, is_encrypted=True)
 DURABLE = DurabilityFacts(
     synchronous_commit="on", fsync="on", full_page_writes="on", awaited_standbys="ANY 1 (*)", standbys=1, idle_slots=0
 )
@@ -52,9 +50,7 @@ def only(found: list[Finding]) -> tuple[str, str]:
     ],
 )
 def test_clocks_may_differ_by_what_tokens_may(ahead: float, verdict: str, says: str) -> None:
-    found = check_clock(
-        timedelta(seconds=ahead), uncertainty=timedelta(seconds=0.5), skew=timedelta(seconds=5)
-    )
+    found = check_clock(timedelta(seconds=ahead), uncertainty=timedelta(seconds=0.5), skew=timedelta(seconds=5))
     assert only(found) == (verdict, says)
 
 
@@ -93,7 +89,11 @@ def test_a_connection_to_another_machine_is_to_be_encrypted() -> None:
             "look",
             "2 replication slots are used by nobody, and the server keeps the WAL for them",
         ),
-        (replace(DURABLE, full_page_writes="off"), "look", "full_page_writes is off, which only some file systems can do without"),
+        (
+            replace(DURABLE, full_page_writes="off"),
+            "look",
+            "full_page_writes is off, which only some file systems can do without",
+        ),
     ],
 )  # fmt: skip
 def test_a_commit_that_was_answered_holds(facts: DurabilityFacts, verdict: str, says: str) -> None:

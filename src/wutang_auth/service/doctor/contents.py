@@ -146,7 +146,9 @@ def check_mails(mails: WaitingMails, *, is_on: bool) -> list[Finding]:
 def check_legacy(facts: LegacyFacts, settings: LegacySettings, now: datetime) -> list[Finding]:
     """Whether the gate for tokens of the application that was replaced may be shut."""
     end = settings.legacy_until or now
-    seen = f"{_users(facts.seen_last_week)} came with legacy tokens within a week; the gate shuts {format_timestamp(end)}"
+    seen = (
+        f"{_users(facts.seen_last_week)} came with legacy tokens within a week; the gate shuts {format_timestamp(end)}"
+    )
     return or_well(_of_legacy(facts, settings, now, end=end, seen=seen), "legacy tokens", seen)
 
 

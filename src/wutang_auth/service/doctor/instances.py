@@ -44,9 +44,7 @@ def check_instance(url: str, ring: KeyRing | None, *, skew: timedelta) -> list[F
     return or_well(found, "instances", f"{url} serves with the same keys, by the same time")
 
 
-def _of_instance(
-    url: str, ready: _Answer, keys: _Answer, ring: KeyRing | None, skew: timedelta
-) -> Iterator[Finding]:
+def _of_instance(url: str, ready: _Answer, keys: _Answer, ring: KeyRing | None, skew: timedelta) -> Iterator[Finding]:
     if ready.status != 200:
         reason = json.loads(ready.body).get("reason", "no reason given")
         yield wrong("instances", f"{url} is not ready: {reason}", "see its log")
@@ -88,6 +86,4 @@ def _ask(url: str) -> _Answer:
     with closing(response):
         told = parsedate_to_datetime(response.headers["Date"] or "")
         middle = (before + time.time()) / 2
-        return _Answer(
-            response.status, response.read(_MOST_BYTES), timedelta(seconds=told.timestamp() + 0.5 - middle)
-        )
+        return _Answer(response.status, response.read(_MOST_BYTES), timedelta(seconds=told.timestamp() + 0.5 - middle))

@@ -55,9 +55,7 @@ def check_keys(ring: KeyRing, *, longest_ttl: timedelta, now: datetime) -> Itera
         )
     for key in ring.keys:
         if key.state == "retired" and key.retired_at is not None and key.retired_at + longest_ttl < now:
-            yield look(
-                _CHECK, f"nothing that {key.kid} signed can still live", f"`wutang-auth keys drop {key.kid}`"
-            )
+            yield look(_CHECK, f"nothing that {key.kid} signed can still live", f"`wutang-auth keys drop {key.kid}`")
         if key.created_at > now + timedelta(minutes=1):
             yield wrong(
                 _CHECK,

@@ -15,7 +15,11 @@ T = TypeVar("T")
 
 TABLES = ("users", "emails", "sessions", "attempts", "revocations", "mails")
 """Those that change all the time, or are large."""
-_HASH_FORM = r"^(?:[$]2[abxy][$]\d\d|[$]argon2[a-z]+[$](?:v=\d+[$])?[a-z0-9=,]+)[$]"
+# the kind and cost, of whole hashes only, so that no broken one speaks for the others
+_HASH_FORM = (
+    r"^([$]2[aby][$]\d\d[$](?=[./A-Za-z0-9]{53}$)"
+    r"|[$]argon2id?[$](?:v=\d+[$])?[mtp0-9=,]+[$](?=[A-Za-z0-9+/]+[$][A-Za-z0-9+/]+$))"
+)
 
 
 @dataclass(frozen=True, slots=True)

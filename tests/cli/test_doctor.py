@@ -323,7 +323,7 @@ async def test_a_gateway_that_is_not_trusted_is_found_by_its_sessions(environmen
     await query(url, "UPDATE sessions SET ip = '198.51.99.7'")
     assert "if it is your gateway" in (await doctor(environment)).look("throttle")["remedy"]
     await query(url, "UPDATE sessions SET ip = '198.51.99.' || user_id")
-    assert "many addresses" in (await doctor(environment)).well("throttle")
+    assert "several addresses (1 of 12 from one)" in (await doctor(environment)).well("throttle")
 
 
 async def test_mails_that_do_not_leave_are_wrong(environment: dict[str, str], tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
 from wutang_auth.service.doctor.findings import Finding, look, or_well, wrong
-from wutang_auth.settings import PREFIX, LegacySettings, MailSettings, Settings
+from wutang_auth.settings import PREFIX, LegacySettings, MailSettings, Settings, SettingsGroup
 from wutang_auth.settings.processors import processors
 
 _CHECK = "settings"
@@ -56,7 +56,7 @@ def _unsafe(settings: Settings) -> Iterator[Finding]:
 
 
 def _without_effect(settings: Settings, given: Collection[str]) -> Iterator[Finding]:
-    needs = [
+    needs: list[tuple[str, bool, type[SettingsGroup]]] = [
         ("smtp_url", settings.smtp_url is None, MailSettings),
         ("legacy_secret", settings.legacy_secret is None, LegacySettings),
     ]

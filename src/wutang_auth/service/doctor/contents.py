@@ -106,10 +106,12 @@ def check_origin(origin: Origin | None, failures: int, settings: HttpSettings) -
         failures: How many failed logins are counted for it.
         settings: Which gateways are believed.
     """
+    if origin is not None and origin.sessions * 10 < origin.of_all * 9:
+        return [
+            well("throttle", f"sessions come from several addresses ({origin.sessions} of {origin.of_all} from one)")
+        ]
     if origin is None or origin.users < _ENOUGH_USERS:
         return [well("throttle", "too few sessions to see whether clients are told apart")]
-    if origin.sessions * 10 < origin.of_all * 9:
-        return [well("throttle", f"sessions come from many addresses ({origin.sessions} of {origin.of_all} from one)")]
     says = f"{origin.sessions} of the latest {origin.of_all} sessions were begun from {origin.ip}"
     counted = f"all clients share its throttle ({failures} failed logins are counted)"
     address = ipaddress.ip_address(origin.ip)

@@ -209,9 +209,10 @@ async def test_a_question_that_is_refused_keeps_no_other_from_being_asked(enviro
 
 
 async def test_a_database_that_forgets_commits_is_wrong(environment: dict[str, str]) -> None:
-    """The tests' own PostgreSQL is fast because of that."""
+    url = url_in(environment)
+    name = (await query(url, "SELECT current_database()"))[0][0]
+    await query(url, f"ALTER DATABASE {name} SET synchronous_commit = off")
     says = [finding["says"] for finding in (await doctor(environment)).of("durability")]
-    assert "fsync is off: a crash of the machine may ruin the database" in says
     assert "synchronous_commit is off: a logout that was answered may be forgotten in a crash" in says
 
 
@@ -375,7 +376,8 @@ async def test_instances_are_compared(environment: dict[str, str], tmp_path: Pat
         await set_revision(url_in(environment), "0001")
         behind = await doctor(environment, "--instance", process.base_url)
     assert same.well("instances") == f"{process.base_url} serves with the same keys, by the same time"
-    assert f"it lacks {key_file.load(path).keys[0].kid}" in other.wrong("instances")["says"]
+    for key in key_file.load(path).keys:
+        assert f"lacks {key.kid}" in other.wrong("instances")["says"]
     assert "is not ready: " in behind.wrong("instances")["says"]
     gone = await doctor(environment, "--instance", process.base_url, "--instance", "http://127.0.0.1:1")
     assert [finding["verdict"] for finding in gone.of("instances")] == ["wrong", "wrong"]

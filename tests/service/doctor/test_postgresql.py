@@ -73,6 +73,7 @@ def test_a_connection_to_another_machine_is_to_be_encrypted() -> None:
     ("facts", "verdict", "says"),
     [
         (DURABLE, "well", "a commit waits for the disk and 1 standby"),
+        (replace(DURABLE, fsync="off"), "wrong", "fsync is off: a crash of the machine may ruin the database"),
         (replace(DURABLE, standbys=0), "wrong", "no standby is connected, and every write waits for one"),
         (
             replace(DURABLE, awaited_standbys="", standbys=2),

@@ -72,8 +72,12 @@ include verifier/verifier.mk
 
 include deploy/gateways/gateways.mk
 
+include deploy/kubernetes/kubernetes.mk
+
+include deploy/image/image.mk
+
 clean:  ## Remove what the other targets made, but not the data of dev
-	rm -rf .venv .venv-* benchmarks/.venv benchmarks/.venv-* benchmarks/node_modules deploy/gateways/.venv clients/.venv clients/node_modules clients/generated build dist verifier/dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* benchmarks/.venv benchmarks/.venv-* benchmarks/node_modules deploy/gateways/.venv deploy/kubernetes/.venv clients/.venv clients/node_modules clients/generated build dist verifier/dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
 	find src tests alembic verifier -name __pycache__ -prune -exec rm -rf {} +
 
 # -- The lock files ---------------------------------------------------------------------------------------------------

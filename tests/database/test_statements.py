@@ -1,9 +1,11 @@
 """Every SQL statement of the program, against the real schema."""
 
 import ast
+import pkgutil
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import asyncpg
@@ -15,6 +17,7 @@ from wutang_auth import repository
 from wutang_auth.database import Database, Statement
 from wutang_auth.repository import AttemptRepository, SessionRepository
 from wutang_auth.repository.examination import ExaminationRepository
+from wutang_auth.repository.distribution import SPREAD, Distribution
 from wutang_auth.repository.legacy import LegacyRepository
 from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.takeover import RevokedTokens, Takeover, TakeoverRepository
@@ -24,6 +27,7 @@ PACKAGE = Path(wutang_auth.__file__).parent
 OF_COMMANDS = [Import, Takeover, RevokedTokens, ExaminationRepository]
 CLASSES = [
     *OF_COMMANDS,
+    Distribution,
     LegacyCut,
     LegacyRepository,
     TakeoverRepository,
@@ -39,6 +43,23 @@ MAKING = [Import.CREATE, Takeover.COMPARE, RevokedTokens.CREATE]
 """Statements that make temporary tables, on which others work."""
 OF_REQUESTS = [name for name in STATEMENTS if not name.startswith(tuple(f"{owner.__name__}." for owner in OF_COMMANDS))]
 OF_SPREAD_TABLES = [name for name in STATEMENTS if not name.startswith("AttemptRepository.")]
+KEYS = dict(re.findall(r"create_distributed_table\('(\w+)', '(\w+)'", " ".join(SPREAD)))
+"""The tables that can be spread over several servers, and the column by which."""
+ASKS_ALL_SERVERS = {
+    "LegacyCut.SET_MANY": "a command",
+    "MailTokenRepository.OWNER": "the sender of mails, not a request",
+    "SessionRepository.END_MANY": "a command",
+    "SessionRepository.PRUNE": "in the background",
+    "SessionRepository.READ_MANY": "is not used there",
+    "TakeoverRepository.STATUS": "a command",
+    "UserRepository.EXPORT": "a command",
+    "UserRepository.FIND": "for operators",
+    "UserRepository.FIND_UNCLAIMED": "is not used there",
+    "UserRepository.LIST": "for operators",
+    "UserRepository.LIST_EMAIL": "for operators",
+    "UserRepository.LIST_IDS": "a command",
+    "UserRepository.SAMPLE_HASHES": "at the start",
+}
 
 
 def test_there_are_statements() -> None:
@@ -46,6 +67,19 @@ def test_there_are_statements() -> None:
         "UserRepository.FIND_CREDENTIALS", "SessionRepository.ROTATE", "AttemptRepository.ADMIT",
         "SchemaRepository.REVISION", "EmailRepository.CLAIM", "Import.INSERT",
     } <= STATEMENTS.keys()  # fmt: skip
+
+
+def test_no_statement_is_left_out() -> None:
+    names = [module.name for module in pkgutil.walk_packages(repository.__path__, "wutang_auth.repository.")]
+    found = {
+        statement.name
+        for name in names
+        for owner in vars(import_module(name)).values()
+        if isinstance(owner, type)
+        for statement in vars(owner).values()
+        if isinstance(statement, Statement)
+    }
+    assert found == STATEMENTS.keys()
 
 
 @pytest.mark.parametrize("module", ["wutang_auth.main", "wutang_auth.server.process", "wutang_auth.cli.serve"])
@@ -118,6 +152,40 @@ def times_in_refused_places(sql: str) -> list[str]:
         elif word in ("NOW()", "CLOCK_TIMESTAMP()"):
             found += [place for place in (tail, *open_places) if place not in ("", "(")][-1:]
     return found
+
+
+@pytest.mark.parametrize("name", OF_SPREAD_TABLES)
+def test_no_time_is_shifted_in_an_update_where_distributed_engines_refuse_it(name: str) -> None:
+    """A time of a column and an interval: the sum depends on the time zone, so it is not immutable."""
+    assert shifted_times(STATEMENTS[name].sql) == []
+
+
+def test_a_time_that_is_shifted_in_an_update_is_found() -> None:
+    assert shifted_times("UPDATE sessions SET a = clock.t + $1::interval") == ["clock.t +"]
+    assert shifted_times("UPDATE users SET a = 1 WHERE created_at - interval '1 day' < now()") == ["created_at -"]
+    assert shifted_times("UPDATE sessions SET a = now() + $1::interval RETURNING clock.t - b") == []
+    assert shifted_times("SELECT clock.t + $1::interval FROM users FOR UPDATE") == []
+
+
+def shifted_times(sql: str) -> list[str]:
+    """The columns of times to which an interval is added in an UPDATE of a table that can be spread."""
+    updates = re.findall(rf"\bUPDATE (?:{'|'.join(KEYS)})\b(.*?)(?:\bRETURNING\b|\Z)", sql, re.DOTALL)
+    column = r"\b(?:\w+\.)?(?:t|\w+_(?:at|until)) [+-](?= (?:\$\d+::interval|interval ))"
+    return [found for update in updates for found in re.findall(column, update)]
+
+
+@pytest.mark.parametrize("name", OF_REQUESTS)
+def test_each_table_that_can_be_spread_is_asked_by_its_key(name: str) -> None:
+    """So that one server has the rows, and the others need not be there; but for those that are named with a reason."""
+    assert bool(without_key(STATEMENTS[name].sql)) == (name in ASKS_ALL_SERVERS)
+
+
+def without_key(sql: str) -> list[str]:
+    """The tables that can be spread and are looked at, or changed, without their key being given or joined."""
+    looked_at = re.findall(rf"\b(?:UPDATE|FROM|JOIN|USING) ({'|'.join(KEYS)})\b", sql)
+    if not any(re.search(rf"\b{KEYS[table]} = \$\d", sql) for table in looked_at):
+        return looked_at
+    return [table for table in looked_at if not re.search(rf"\b{KEYS[table]} = (?:\$\d|\w+\.(?:user_id|id)\b)", sql)]
 
 
 @pytest.mark.parametrize("name", STATEMENTS)

@@ -1,6 +1,7 @@
 """What is read and written in `sessions`."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -8,6 +9,7 @@ from uuid import UUID
 from wutang_auth.database import Database, Statement, Transaction, reader
 from wutang_auth.database.grouped_reads import GroupedReads
 from wutang_auth.records import record
+from wutang_auth.repository.distribution import Distribution
 from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.pruning import delete_dead
 from wutang_auth.repository.revocations import REVOKED
@@ -72,8 +74,12 @@ class SessionRecord:
     user_agent: str | None
 
 
+SessionKey = tuple[int, UUID]
+"""The user's id and the session's."""
 FoundSession = tuple[SessionState, UserRecord]
 """A session and its user."""
+
+logger = logging.getLogger(__name__)
 
 _session_state = reader(SessionState)
 _user = reader(UserRecord)
@@ -106,13 +112,16 @@ class SessionRepository:
         self._database = database
         self._spread = spread
         self._cut = LegacyCut()
-        grouped = GroupedReads(read_one=self._read_one, read_many=self._read_many, max_wait=database.pool_timeout)
-        self._read = grouped.read if grouped_reads else self._read_one
+        self._distribution = Distribution(database)
+        self._grouped = GroupedReads(read_one=self._read_one, read_many=self._read_many, max_wait=database.pool_timeout)
+        self._read: Callable[[SessionKey], Awaitable[FoundSession | None]]
+        self._read = self._read_first if grouped_reads else self._read_one
 
     # SECURITY: only if the password just verified is still the user's, and the row is held against a change meanwhile.
     # Against other logins of the user too: while commits are held up, one waits for its commit and the others for it,
     # and PostgreSQL ends those whose service has given up. The rows beyond the limit go whatever their number, so that
-    # what two logins at the same time leave, the next one ends.
+    # what two logins at the same time leave, the next one ends. The new session is left out by its id: distributed
+    # engines run one part after the other, and the later one sees what the earlier one has written.
     CREATE = Statement(f"""
         WITH holder AS MATERIALIZED (
             SELECT id, scopes, now() AS t
@@ -127,8 +136,11 @@ class SessionRepository:
         ), ended AS (
             DELETE FROM sessions AS oldest
             USING holder
-            WHERE oldest.user_id = holder.id AND oldest.id IN (
-                SELECT id FROM sessions WHERE user_id = $user_id ORDER BY created_at DESC, id DESC OFFSET $limit - 1
+            WHERE oldest.user_id = $user_id AND oldest.id IN (
+                SELECT id FROM sessions
+                WHERE user_id = $user_id AND id <> $session_id
+                ORDER BY created_at DESC, id DESC
+                OFFSET $limit - 1
             )
             RETURNING oldest.user_id, oldest.id, oldest.access_expires_at, oldest.expires_at > holder.t AS was_live
         ), {REVOKED}
@@ -183,12 +195,24 @@ class SessionRepository:
         """A session and its user as they are now, in one query, which those asked for meanwhile may share."""
         return await self._read((user_id, session_id))
 
-    async def _read_one(self, key: tuple[int, UUID]) -> FoundSession | None:
+    async def _read_first(self, key: SessionKey) -> FoundSession | None:
+        """Decide how to read: a query for sessions on several servers would ask all of them."""
+        is_spread = await self._distribution.is_spread()
+        if self._read == self._read_first:  # else another request has decided meanwhile
+            self._read = self._read_one if is_spread else self._grouped.read
+            if is_spread:
+                logger.info(
+                    "the sessions are spread over several servers: each request reads its own,"
+                    " and WUTANG_DB_GROUPED_READS is without effect"
+                )
+        return await self._read(key)
+
+    async def _read_one(self, key: SessionKey) -> FoundSession | None:
         user_id, session_id = key
         row = await self._database.fetchrow(self.READ, user_id=user_id, session_id=session_id)
         return None if row is None else (_session_state(row), _user(row))
 
-    async def _read_many(self, keys: Sequence[tuple[int, UUID]]) -> Sequence[FoundSession | None]:
+    async def _read_many(self, keys: Sequence[SessionKey]) -> Sequence[FoundSession | None]:
         user_ids, session_ids = zip(*keys, strict=True)
         rows = await self._database.fetch(self.READ_MANY, user_ids=user_ids, session_ids=session_ids)
         found = {row["place"]: (_session_state(row), _user(row)) for row in rows}
@@ -209,13 +233,16 @@ class SessionRepository:
     # SECURITY: the user's row is locked against those who take scopes away; see `revocations.scopes_taken`
     ROTATE = Statement(f"""
         WITH owner AS MATERIALIZED (
-            SELECT id, scopes, disabled_at, now() AS t FROM users WHERE id = $user_id FOR KEY SHARE
+            SELECT id, scopes, disabled_at, now() AS t, now() + $access_ttl::interval AS access_expires_at
+            FROM users
+            WHERE id = $user_id
+            FOR KEY SHARE
         )
         UPDATE sessions
         SET generation = CASE WHEN {_MAY_STEP} THEN sessions.generation + 1 ELSE sessions.generation END,
             rotated_at = CASE WHEN {_MAY_STEP} THEN owner.t ELSE sessions.rotated_at END,
             confirmed_at = CASE WHEN {_MAY_STEP} THEN NULL ELSE sessions.confirmed_at END,
-            access_expires_at = greatest(sessions.access_expires_at, owner.t + $access_ttl::interval)
+            access_expires_at = greatest(sessions.access_expires_at, owner.access_expires_at)
         FROM owner
         WHERE sessions.user_id = $user_id AND sessions.id = $session_id AND owner.id = sessions.user_id
         RETURNING sessions.generation, owner.t AS at, sessions.rotated_at = owner.t AS stepped,

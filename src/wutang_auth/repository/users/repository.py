@@ -1,6 +1,7 @@
 """What is read and written in `users`."""
 
 import re
+import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +11,7 @@ import asyncpg
 from wutang_auth.database import Database, Statement, Transaction, reader
 from wutang_auth.errors import EmailTaken, NotFound, ScopeNotHeld
 from wutang_auth.fields import canonical_email
+from wutang_auth.repository.distribution import Distribution
 from wutang_auth.repository.emails import EmailRepository
 from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.mails import MailRepository
@@ -37,6 +39,7 @@ class UserRepository:
         self._emails = EmailRepository(database)
         self._mails = MailRepository(database)
         self._cut = LegacyCut()
+        self._distribution = Distribution(database)
 
     FIND_CREDENTIALS = Statement(f"{_CREDENTIALS} WHERE id = $user_id AND canonical_email = $canonical_email")
 
@@ -50,10 +53,15 @@ class UserRepository:
         """
         canonical = canonical_email(email)
         owner = await self._emails.owner(canonical)
+        is_spread = await self._distribution.is_spread()
+        if owner is None and is_spread:
+            # SECURITY: where users are on several servers, one of them is asked for an address that nobody has too,
+            # whichever: to ask all would take longer, and fail while one is away
+            owner = -zlib.crc32(canonical.encode())
         row = None
         if owner is not None:
             row = await self._database.fetchrow(self.FIND_CREDENTIALS, user_id=owner, canonical_email=canonical)
-        if row is None:
+        if row is None and not is_spread:
             row = await self._database.fetchrow(self.FIND_UNCLAIMED, canonical_email=canonical)
         return None if row is None else _credentials(row)
 
@@ -168,6 +176,11 @@ class UserRepository:
         DELETE FROM mails
         WHERE user_id = $user_id
             AND kind IN ('email_change', 'email_agree', CASE WHEN $ways_back THEN 'email_changed_notice' END)
+    """)
+
+    # the foreign keys that would do it are not there where the tables are spread over several servers
+    DELETE_MAIL = Statement("""
+        WITH links AS (DELETE FROM mail_tokens WHERE user_id = $user_id) DELETE FROM mails WHERE user_id = $user_id
     """)
 
     # sessions that a concurrent login adds are seen: the statement before it locked the user's row and waited for them
@@ -389,6 +402,7 @@ class UserRepository:
             # locked first, so that no login adds a session that would go unseen
             await transaction.fetch(self.LOCK, user_id=user_id)
             # SECURITY: should a user with the same id be imported, these tokens are not that user's
+            await transaction.fetch(self.DELETE_MAIL, user_id=user_id)
             await self._cut.set(transaction, user_id)
             await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=None)
             row = await transaction.fetchrow(self.DELETE, user_id=user_id)

@@ -93,8 +93,7 @@ async def open_services(
     passwords = Passwords(workers=settings.hash_workers, queue=settings.hash_queue, initializer=hash_thread_initializer)
     rules = PasswordRules(min_length=settings.password_min_length)
     users = UserRepository(database)
-    spread = not settings.db_grouped_reads  # which is off where the tables are on several machines
-    sessions = SessionRepository(database, grouped_reads=settings.db_grouped_reads, spread=spread)
+    sessions = SessionRepository(database, grouped_reads=settings.db_grouped_reads)
     mail = sender = None
     if settings.smtp_url is not None:
         sender = mail_sender(settings, database, longest_wait=intervals.mail_server_retry)
@@ -123,7 +122,7 @@ async def open_services(
         refuse_unverified=mail.emails.refuse_unverified if mail and settings.login_needs_verified_email else None,
         legacy=legacy,
     )
-    revocations = RevocationRepository(database, spread=spread)
+    revocations = RevocationRepository(database)
     prunes.append(revocations.prune)
     # a transaction has three times as long as a statement; what is given up ends a second later
     view = RevocationView(revocations, write_seconds=3 * settings.db_statement_timeout + 2)

@@ -16,8 +16,8 @@ from support.users import add_user
 from wutang_auth import repository
 from wutang_auth.database import Database, Statement
 from wutang_auth.repository import AttemptRepository, SessionRepository
-from wutang_auth.repository.examination import ExaminationRepository
 from wutang_auth.repository.distribution import SPREAD, Distribution
+from wutang_auth.repository.examination import ExaminationRepository
 from wutang_auth.repository.legacy import LegacyRepository
 from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.takeover import RevokedTokens, Takeover, TakeoverRepository
@@ -50,6 +50,7 @@ ASKS_ALL_SERVERS = {
     "MailTokenRepository.OWNER": "the sender of mails, not a request",
     "SessionRepository.END_MANY": "a command",
     "SessionRepository.PRUNE": "in the background",
+    "SessionRepository.PRUNE_SPREAD": "in the background",
     "SessionRepository.READ_MANY": "is not used there",
     "TakeoverRepository.STATUS": "a command",
     "UserRepository.EXPORT": "a command",

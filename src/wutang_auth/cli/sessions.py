@@ -1,12 +1,11 @@
 """`wutang-auth sessions`: who is logged in."""
 
 from datetime import datetime
-from functools import partial
 from typing import Annotated
 
 import typer
 
-from wutang_auth.cli.context import DATA_DIR, AsJson, CommandSettings, DataDir, database_settings, run_users, run_with
+from wutang_auth.cli.context import DATA_DIR, AsJson, DataDir, run, run_users
 from wutang_auth.cli.output import document, documents, say, session_document, table
 from wutang_auth.cli.users import Email, parsed_email
 from wutang_auth.database import Database
@@ -79,15 +78,14 @@ def revoke(
 def prune(*, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
     """Delete the sessions that are past their lifetime, in small batches."""
 
-    async def work(database: Database, *, spread: bool) -> int:
-        sessions = SessionRepository(database, spread=spread)
+    async def work(database: Database) -> int:
+        sessions = SessionRepository(database)
         total = 0
         while deleted := await sessions.prune(_BATCH):
             total += deleted
         return total
 
-    with database_settings(CommandSettings, data_dir) as settings:
-        pruned = run_with(settings, partial(work, spread=not settings.db_grouped_reads))
+    pruned = run(data_dir, work)
     if as_json:
         document({"pruned": pruned})
     else:

@@ -12,7 +12,7 @@ def delete_dead(table: str, key: str, dead: str, *, oldest: str = "expires_at", 
         key: The columns of its key, between commas; they are returned.
         dead: The condition.
         oldest: The column that tells their age.
-        spread: The table is spread over several machines, whose engines refuse FOR UPDATE across them.
+        spread: The table is spread over several servers, whose engines refuse FOR UPDATE across them.
     """
     return f"""
         WITH dead AS MATERIALIZED (

@@ -70,10 +70,8 @@ _revocation = reader(Revocation)
 class RevocationRepository:
     """The `revocations` table."""
 
-    def __init__(self, database: Database, *, spread: bool = False) -> None:
-        """`spread`: the revocations are on several machines."""
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._spread = spread
 
     # the first row is the time before the others are looked at; in one statement that is one round trip
     RECENT = Statement(f"""
@@ -117,8 +115,7 @@ class RevocationRepository:
         await self._database.fetch(self.WRITE_AGAIN, user_ids=user_ids, session_ids=session_ids)
 
     PRUNE = Statement(delete_dead("revocations", "user_id, session_id", "expires_at <= now()"))
-    PRUNE_SPREAD = Statement(delete_dead("revocations", "user_id, session_id", "expires_at <= now()", spread=True))
 
     async def prune(self, batch: int = 1000) -> int:
         """Delete some revocations whose tokens have all expired; fewer than the batch means that none is left."""
-        return len(await self._database.fetch(self.PRUNE_SPREAD if self._spread else self.PRUNE, batch=batch))
+        return len(await self._database.fetch(self.PRUNE, batch=batch))

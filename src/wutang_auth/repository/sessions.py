@@ -107,10 +107,8 @@ class SessionRepository:
     refuse now() there, and want the expression materialized.
     """
 
-    def __init__(self, database: Database, *, grouped_reads: bool = False, spread: bool = False) -> None:
-        """`spread`: the sessions are on several machines."""
+    def __init__(self, database: Database, *, grouped_reads: bool = False) -> None:
         self._database = database
-        self._spread = spread
         self._cut = LegacyCut()
         self._distribution = Distribution(database)
         self._grouped = GroupedReads(read_one=self._read_one, read_many=self._read_many, max_wait=database.pool_timeout)
@@ -371,4 +369,5 @@ class SessionRepository:
 
     async def prune(self, batch: int = 1000) -> int:
         """Delete some sessions past their lifetime; fewer than the batch means that none is left."""
-        return len(await self._database.fetch(self.PRUNE_SPREAD if self._spread else self.PRUNE, batch=batch))
+        is_spread = await self._distribution.is_spread()
+        return len(await self._database.fetch(self.PRUNE_SPREAD if is_spread else self.PRUNE, batch=batch))

@@ -9,15 +9,15 @@ import asyncpg
 
 from wutang_auth.database import Database, FailureLog
 from wutang_auth.database.failures import failure_of
-from wutang_auth.errors import DatabaseUnavailable
+from wutang_auth.errors import DatabaseMisconfigured, DatabaseUnavailable
 from wutang_auth.passwords.argon2id import PasslibArgon2id
 from wutang_auth.passwords.hashing import verify_password
 from wutang_auth.repository import SchemaRepository
 from wutang_auth.repository.examination import ExaminationRepository
 from wutang_auth.service.doctor import contents, postgresql
-from wutang_auth.service.doctor.findings import Finding, well, wrong
+from wutang_auth.service.doctor.findings import Finding, look, well, wrong
 from wutang_auth.service.throttle import attempt_keys
-from wutang_auth.settings import Settings
+from wutang_auth.settings import PREFIX, Settings
 
 _UNUSUAL_ADDRESSES = 10_000
 
@@ -128,13 +128,16 @@ async def _answers(**checks: Check) -> list[Finding]:
     for name, check in checks.items():
         try:
             found += await check()
-        except DatabaseUnavailable as error:
+        except DatabaseMisconfigured as error:
             found.append(wrong(name.replace("_", " "), str(error)))
+        except DatabaseUnavailable as error:
+            remedy = f"again with more time, such as {PREFIX}DB_STATEMENT_TIMEOUT=60"
+            found.append(look(name.replace("_", " "), f"no answer ({error})", remedy))
         except asyncpg.PostgresError as error:  # of an engine that is not quite PostgreSQL
             found.append(wrong(name.replace("_", " "), f"it cannot be looked at: {failure_of(error)}"))
     return found
 
 
 def _seconds(example: str) -> float:
-    """How long it takes to compare a hash with a password; no time is lost, since none matches."""
+    """How much processor time it takes to compare this hash with a password."""
     return verify_password(PasslibArgon2id(), "", example, may_upgrade=False).cpu_seconds

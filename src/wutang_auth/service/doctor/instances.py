@@ -1,6 +1,7 @@
 """Running instances, asked over HTTP: whether they serve, by which keys, and by what time."""
 
 import json
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
 from wutang_auth.errors import in_words
@@ -39,8 +40,11 @@ def check_instance(url: str, ring: KeyRing | None, *, skew: timedelta) -> list[F
     try:
         ready, keys = _ask(f"{url}/readyz"), _ask(f"{url}/.well-known/jwks.json")
         found = list(_of_instance(url, ready, keys, ring, skew))
-    except (OSError, HTTPException, ValueError) as error:
-        return [wrong("instances", f"{url} gives no answer of this service: {in_words(error)}", "start it")]
+    except OSError as error:
+        why = "TLS failed" if isinstance(error, ssl.SSLError) else in_words(error)
+        return [wrong("instances", f"{url} cannot be reached: {why}", "start it, or correct the URL")]
+    except (HTTPException, ValueError, LookupError, TypeError, AttributeError):
+        return [wrong("instances", f"{url} does not answer as an instance of this service", "correct the URL")]
     return or_well(found, "instances", f"{url} serves with the same keys, by the same time")
 
 
@@ -74,7 +78,8 @@ def _ask(url: str) -> _Answer:
 
     Raises:
         OSError: nothing.
-        ValueError: without a time, so that it is no service like this one.
+        HTTPException: not by HTTP.
+        ValueError: without a time.
     """
     # the instance itself is meant, whatever proxy the environment names for other purposes
     opener = build_opener(ProxyHandler({}))
@@ -83,6 +88,8 @@ def _ask(url: str) -> _Answer:
         response = opener.open(url, timeout=_SECONDS)
     except HTTPError as error:
         response = error
+    except URLError as error:
+        raise error.reason if isinstance(error.reason, OSError) else error from None
     with closing(response):
         told = parsedate_to_datetime(response.headers["Date"] or "")
         middle = (before + time.time()) / 2

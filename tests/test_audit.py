@@ -185,7 +185,7 @@ def test_values_end_where_they_seem_to(forgery: str) -> None:
     """Even if a value of a client's got so far."""
     with written(JsonFormatter()) as structured, written(ConsoleFormatter()) as console:
         token = request_context.set(RequestContext("id", forgery))
-        record("login", user_id=1, reason=forgery)
+        record("login", user_id=1, detail=forgery)
         request_context.reset(token)
     [line] = structured.getvalue().splitlines()
     assert json.loads(line)["reason"] == forgery

@@ -1,11 +1,13 @@
 """The audit trail: one structured line for each thing that happens to an account."""
 
 import logging
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Literal, get_args
 from uuid import UUID
 
 from wutang_auth.context import request_context
+from wutang_auth.errors import RefusalReason
+from wutang_auth.fields import MailKind
 
 logger = logging.getLogger("wutang_auth.audit")
 
@@ -17,6 +19,31 @@ Event = Literal[
     "invited", "reauthenticated", "reauthentication_failed", "mail_sent", "mail_refused", "mail_given_up",
     "tokens_imported",
 ]  # fmt: skip
+OwnReason = Literal[
+    "unknown e-mail", "wrong password", "disabled", "changed meanwhile", "too many attempts", "address not verified",
+    "refresh token reused", "everywhere", "too many", "wrong current password",
+]  # fmt: skip
+Reason = OwnReason | RefusalReason | MailKind
+
+REASONS: Final[Mapping[Event, Sequence[Reason | None]]] = {
+    "login_failed": (
+        "unknown e-mail", "wrong password", "disabled", "changed meanwhile", "too many attempts",
+        "address not verified",
+    ),
+    "theft": ("refresh token reused",),
+    "logout": (None, "everywhere"),
+    "session_ended": (None, "too many"),
+    "password_change_failed": ("wrong current password", "changed meanwhile"),
+    "access_refused": get_args(RefusalReason),
+    "legacy_refused": get_args(RefusalReason),
+    "mail_sent": get_args(MailKind),
+    "mail_refused": get_args(MailKind),
+    "mail_given_up": get_args(MailKind),
+}  # fmt: skip
+"""The reasons of each event; one that is not here has none."""
+
+listeners: Final[list[Callable[[Event, Reason | None], None]]] = []
+"""Each is called with each event of this process, whether or not its level is logged."""
 
 
 def record(
@@ -25,14 +52,18 @@ def record(
     user_id: int | None = None,
     session_id: UUID | None = None,
     actor_id: int | None = None,
-    reason: str | None = None,
+    reason: Reason | None = None,
+    detail: str | None = None,
     changed: Sequence[str] = (),
     is_routine: bool = False,
 ) -> None:
     """Log an event; `actor_id` is who did it, where that is not the user, and `changed` names fields, not values.
 
-    One that is routine is logged at the level `debug`.
+    `detail` is what no fixed words say, such as a mail server's answer; it is logged behind the reason. An event that
+    is routine is logged at the level `debug`.
     """
+    for listener in listeners:
+        listener(event, reason)
     level = logging.DEBUG if is_routine else logging.INFO
     if not logger.isEnabledFor(level):
         return
@@ -42,7 +73,7 @@ def record(
         "user_id": user_id,
         "session_id": None if session_id is None else str(session_id),
         "actor_id": actor_id,
-        "reason": reason,
+        "reason": ": ".join(filter(None, (reason, detail))) or None,
         "changed": ",".join(changed) or None,
         "ip": context.client_address,
         "request_id": context.request_id,

@@ -1,14 +1,17 @@
 """The only wiring: how settings become services, for the application, the command line and the tests."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from wutang_auth.database import Database, FailureLog
+from wutang_auth import __version__
+from wutang_auth.database import REVISION, Database, FailureLog
 from wutang_auth.errors import MailIsOff
+from wutang_auth.observability import tracing
+from wutang_auth.observability.observers import DatabaseObserver, Observers
 from wutang_auth.passwords.rules import PasswordRules
 from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import (
@@ -43,6 +46,7 @@ from wutang_auth.tokens.key_ring import KeyRing
 if TYPE_CHECKING:
     from wutang_auth.mail.messages import Messages, Transport  # not imported where mail is off
     from wutang_auth.mail.texts import Texts
+    from wutang_auth.observability.metrics import Metrics
     from wutang_auth.service.by_mail import MailAdministration, MailServices, Sender
     from wutang_auth.service.legacy import LegacySessions
 
@@ -68,6 +72,7 @@ class Services:
     passwords: Passwords
     schema: SchemaRepository
     mail: "MailServices | None" = None
+    metrics: "Metrics | None" = None
 
 
 @asynccontextmanager
@@ -80,17 +85,25 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """Services on the database of the settings, with their background tasks; closed at the end of the block."""
     failure_log = FailureLog()
-    database = open_database(settings, size=settings.db_pool_size, failure_log=failure_log)
+    metrics = None if settings.metrics_port is None else _metrics()
+    observers = Observers() if metrics is None else metrics.observers()
+    database = open_database(
+        settings, size=settings.db_pool_size, failure_log=failure_log, observer=observers.database
+    )
     # a few connections of its own: a storm of logins finds no others to hold, and its counters need not wait for disks
-    counters = open_database(settings, size=THROTTLE_CONNECTIONS, failure_log=failure_log, synchronous_commit="off")
+    counters = open_database(
+        settings, size=THROTTLE_CONNECTIONS, failure_log=failure_log, observer=observers.counters,
+        synchronous_commit="off",
+    )  # fmt: skip
     throttle = Throttle(
         AttemptRepository(counters),
         account_allowed_failures=settings.throttle_account_failures,
         address_allowed_failures=settings.throttle_address_failures,
         max_wait=settings.throttle_max_wait,
         reset_after=settings.throttle_reset_after,
+        observer=observers.throttled,
     )
-    passwords = Passwords(workers=settings.hash_workers, queue=settings.hash_queue, initializer=hash_thread_initializer)
+    passwords = _passwords(settings, hash_thread_initializer, observers)
     rules = PasswordRules(min_length=settings.password_min_length)
     users = UserRepository(database)
     sessions = SessionRepository(database, grouped_reads=settings.db_grouped_reads)
@@ -99,7 +112,7 @@ async def open_services(
         sender = mail_sender(settings, database, longest_wait=intervals.mail_server_retry)
         mail = _mail_services(
             settings, database, counters, sender, users=users, sessions=sessions, passwords=passwords, rules=rules,
-            throttle=throttle,
+            throttle=throttle, observers=observers,
         )  # fmt: skip
     prunes: list[Prune] = [sessions.prune, throttle.prune, MailTokenRepository(database).prune]
     legacy = None
@@ -143,15 +156,20 @@ async def open_services(
         passwords=passwords,
         schema=SchemaRepository(database, failure_log),
         mail=mail,
+        metrics=metrics,
     )
     try:
-        async with in_background(
-            keys_file=settings.keys_file,
-            use_ring=tokens.use,
-            prunes=prunes,
-            auth=auth,
-            send_mails=None if sender is None else sender.run,
-            intervals=intervals,
+        async with (
+            in_background(
+                keys_file=settings.keys_file,
+                use_ring=tokens.use,
+                prunes=prunes,
+                auth=auth,
+                send_mails=None if sender is None else sender.run,
+                key_ring_refused=observers.key_ring_refused,
+                intervals=intervals,
+            ),
+            _monitored(settings, services, database, counters),
         ):
             yield services
     finally:
@@ -159,6 +177,39 @@ async def open_services(
         passwords.close()
         await counters.close()
         await database.close()
+
+
+def _metrics() -> "Metrics":
+    from wutang_auth.observability.metrics import Metrics
+
+    return Metrics(version=__version__, revision=REVISION)
+
+
+def _monitored(
+    settings: Settings, services: Services, database: Database, counters: Database
+) -> AbstractAsyncContextManager[None]:
+    if services.metrics is None or settings.metrics_port is None:
+        return nullcontext()
+    from wutang_auth.service.monitoring import monitored
+
+    return monitored(
+        services.metrics,
+        host=settings.metrics_host,
+        port=settings.metrics_port,
+        databases={"requests": database, "counters": counters},
+        passwords=services.passwords,
+        tokens=services.tokens,
+        mails=None if services.mail is None else MailRepository(database),
+    )
+
+
+def _passwords(settings: Settings, initializer: Callable[[], None] | None, observers: Observers) -> Passwords:
+    kind = Passwords
+    if tracing.is_configured():
+        from wutang_auth.passwords.traced import TracedPasswords as kind
+    return kind(
+        workers=settings.hash_workers, queue=settings.hash_queue, initializer=initializer, observer=observers.hashes
+    )
 
 
 def _open_legacy(
@@ -311,6 +362,7 @@ def _mail_services(
     passwords: Passwords,
     rules: PasswordRules,
     throttle: Throttle,
+    observers: Observers,
 ) -> "MailServices":
     from wutang_auth.service import by_mail
 
@@ -326,6 +378,8 @@ def _mail_services(
             max_failures=_MAIL_NEVER_LESS,
             first_wait=_MAIL_FIRST_WAIT,
             bucket="mail ",
+            subject="recipient",
+            observer=observers.throttled,
         ),
         nudge=sender.nudge,
     )
@@ -355,10 +409,18 @@ def _mail_services(
 
 
 def open_database(
-    settings: DatabaseSettings, *, size: int, failure_log: FailureLog | None = None, **server_settings: str
+    settings: DatabaseSettings,
+    *,
+    size: int,
+    failure_log: FailureLog | None = None,
+    observer: DatabaseObserver | None = None,
+    **server_settings: str,
 ) -> Database:
     """At most `size` connections with the time limits of the settings; the first is made when it is needed."""
-    return Database(
+    kind = Database
+    if tracing.is_configured():
+        from wutang_auth.database.traced import TracedDatabase as kind
+    return kind(
         settings.database_url.get_secret_value(),
         size=size,
         connect_timeout=settings.db_connect_timeout,
@@ -367,4 +429,5 @@ def open_database(
         prepare=settings.db_prepared_statements,
         server_settings=server_settings,
         failure_log=failure_log,
+        observer=observer,
     )

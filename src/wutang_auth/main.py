@@ -68,13 +68,14 @@ def openapi_document() -> dict[str, Any]:
 def _routed(settings: Settings) -> FastAPI:
     app = Application(
         title="wutang-auth", version=__version__, lifespan=_lifespan, redirect_slashes=False,
+        # SECURITY: it would log exceptions with their messages, which hold values; our own log has them in our words
+        telemetry={"logs": False},
         openapi_url=None,  # api/routes/docs.py has the routes of the documentation
     )  # fmt: skip
     app.root_path = settings.root_path  # FastAPI deprecates it as an argument
     app.state.settings = settings
     app.state.is_draining = False
     app.state.is_laravel_style = settings.response_style == "laravel"
-    app.needs_fastapi_call = bool(settings.root_path) or app._native_telemetry.enabled()  # noqa: SLF001 -- FastAPI has no question for it
     app.outer_middleware = [
         Middleware(
             RequestContextMiddleware,
@@ -86,6 +87,10 @@ def _routed(settings: Settings) -> FastAPI:
         Middleware(LimitsMiddleware),
         Middleware(AnsweredErrorsMiddleware),
     ]
+    if settings.metrics_port is not None:
+        from wutang_auth.api.middleware.metrics import MetricsMiddleware
+
+        app.outer_middleware = [Middleware(MetricsMiddleware), *app.outer_middleware]
     app.add_middleware(DirectRoutesMiddleware, fastapi=app)  # the first is the innermost
     app.add_middleware(HeadRequestsMiddleware)
     app.add_middleware(VerifyRequestsMiddleware)
@@ -96,7 +101,9 @@ def _routed(settings: Settings) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: Application) -> AsyncIterator[None]:
+    # not before: FastAPI itself may configure OpenTelemetry when the application starts
+    app.needs_fastapi_call = bool(app.root_path) or app._native_telemetry.enabled()  # noqa: SLF001 -- FastAPI has no question for it
     async with app.state.open_services() as services:
         app.state.services = services
         yield

@@ -16,7 +16,8 @@ from wutang_auth.database.hosts import Hosts
 from wutang_auth.database.slots import NoMoreToBeHad, Slots
 from wutang_auth.database.sqlstates import Fate
 from wutang_auth.database.statement import Statement
-from wutang_auth.errors import DatabaseMisconfigured
+from wutang_auth.errors import DatabaseMisconfigured, DatabaseUnavailable
+from wutang_auth.observability.observers import DatabaseError, DatabaseObserver
 
 _WATCH_SECONDS: Final = 0.1
 
@@ -44,7 +45,9 @@ class Database:
         prepare: bool = True,
         server_settings: Mapping[str, str] = {},
         failure_log: FailureLog | None = None,
+        observer: DatabaseObserver | None = None,
     ) -> None:
+        self._observer = observer
         self._hosts = Hosts(
             url,
             statement_cache_size=100 if prepare else 0,
@@ -64,8 +67,11 @@ class Database:
         budget = request_context.get().budget
         started = loop.time()
         deadline = started + budget.seconds_left
-        connection = self._slots.take() or await self._slots.acquire(deadline)
-        connection.deadline = min(loop.time() + self._statement_timeout, deadline)
+        connection = self._slots.take() or await self._wait_for_slot(deadline)
+        now = loop.time()
+        connection.deadline = min(now + self._statement_timeout, deadline)
+        if self._observer is not None:
+            self._observer.waited(now - started)
         try:
             rows = await connection.fetch(statement, parameters)
         except BaseException as error:
@@ -105,12 +111,15 @@ class Database:
     @asynccontextmanager
     async def connection(self, deadline: float = math.inf) -> AsyncIterator["asyncpg.Connection[Any]"]:
         """A bare connection, for COPY; no time limit but the caller's once it is there."""
-        connection = self._slots.take() or await self._slots.acquire(deadline)
+        started = asyncio.get_running_loop().time()
+        connection = self._slots.take() or await self._wait_for_slot(deadline)
+        if self._observer is not None:
+            self._observer.waited(asyncio.get_running_loop().time() - started)
         try:
             yield connection.raw
         except BaseException as error:
             self._release(connection, error)
-            raise_translated(error)
+            self._raise_translated(error, is_logged=True)  # by a transaction, which knows its statement
             raise
         self._release(connection)
 
@@ -122,15 +131,34 @@ class Database:
             except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 connection.cut()
 
+    @property
+    def in_use(self) -> int:
+        """How many connections somebody uses."""
+        return len(self._slots) - self._slots.idle
+
+    @property
+    def idle(self) -> int:
+        """How many connections nobody uses."""
+        return self._slots.idle
+
+    async def _wait_for_slot(self, deadline: float) -> Connection:
+        try:
+            return await self._slots.acquire(deadline)
+        except DatabaseUnavailable as error:
+            if error.__cause__ is None:  # else none could be made, which was counted there
+                self._count("pool")
+            raise
+
     async def _connect(self, deadline: float) -> Connection:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(min(loop.time() + self._connect_timeout, deadline)):
                 raw = await self._hosts.connect()
         except asyncpg.TooManyConnectionsError as error:
+            self._count("connect")
             raise NoMoreToBeHad(str(failure_of(error, connecting=True))) from error
         except BaseException as error:
-            self._raise_translated(error, None, connecting=True)
+            self._raise_translated(error, connecting=True)
             raise
         if self._failure_log is not None:
             self._failure_log.succeeded(None)
@@ -154,13 +182,28 @@ class Database:
             self._slots.expire()
         self._slots.release(connection, is_usable=is_usable)
 
-    def _raise_translated(self, error: BaseException, statement: Statement | None, *, connecting: bool = False) -> None:
+    def _raise_translated(
+        self,
+        error: BaseException,
+        statement: Statement | None = None,
+        *,
+        connecting: bool = False,
+        is_logged: bool = False,
+    ) -> None:
         try:
             raise_translated(error, connecting=connecting)
         except DatabaseMisconfigured as misconfigured:
-            if self._failure_log is not None:
+            if self._failure_log is not None and not is_logged:
                 self._failure_log.failed(statement, str(misconfigured))
+            self._count("misconfigured")
             raise
+        except DatabaseUnavailable:
+            self._count("connect" if connecting else "statement")
+            raise
+
+    def _count(self, kind: DatabaseError) -> None:
+        if self._observer is not None:
+            self._observer.failed(kind)
 
 
 class Transaction:

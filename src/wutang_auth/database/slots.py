@@ -57,6 +57,11 @@ class Slots(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return iter(self._made)
 
+    @property
+    def idle(self) -> int:
+        """How many of them nobody uses."""
+        return len(self._idle)
+
     def take(self) -> T | None:
         """An idle one, the one that was used last, if there is any."""
         while self._idle:

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 from wutang_auth.context import request_context
 from wutang_auth.errors import Overloaded
 from wutang_auth.fields import NO_PASSWORD
+from wutang_auth.observability.observers import HashObserver
 from wutang_auth.passwords.argon2id import Argon2id, PasslibArgon2id, fastest, unmatched_hash
 from wutang_auth.passwords.hashing import Verdict, hash_password, verify_password
 
@@ -32,12 +33,21 @@ class Passwords:
         workers: How many threads do it.
         queue: How many calls may wait for one of them.
         initializer: What each thread calls first.
+        observer: Who is told how it does.
 
     All coroutines raise:
         Overloaded: the queue is full.
     """
 
-    def __init__(self, *, workers: int, queue: int, initializer: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int,
+        queue: int,
+        initializer: Callable[[], None] | None = None,
+        observer: HashObserver | None = None,
+    ) -> None:
+        self._observer = observer
         self._workers = workers
         self._queue_limit = queue
         self._pending = 0
@@ -56,14 +66,21 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The hash of a new password, as it is stored."""
-        return await self._run(hash_password, self._argon2id, password)
+        started = time.monotonic()
+        made = await self._run(hash_password, self._argon2id, password)
+        if self._observer is not None:
+            self._observer.finished("hashed", time.monotonic() - started)
+        return made
 
     async def verify(self, password: str, stored_hash: str | None, *, may_upgrade: bool = False) -> Verdict:
         """Compare; without a stored hash the answer is no, after as much work."""
         # SECURITY: an unknown e-mail costs one hash too, and so does a user without a password
         if not stored_hash or stored_hash == NO_PASSWORD:
             stored_hash = self._dummy_hash
+        started = time.monotonic()
         verdict = await self._run(verify_password, self._argon2id, password, stored_hash, may_upgrade)
+        if self._observer is not None:
+            self._observer.finished("matched" if verdict.matches else "unmatched", time.monotonic() - started)
         self._learn(verdict)
         return verdict
 
@@ -91,7 +108,14 @@ class Passwords:
     def ensure_room(self) -> None:
         """Raise what `verify` would raise now, before anything else is done for nothing."""
         if self._pending >= self._workers + self._queue_limit:
+            if self._observer is not None:
+                self._observer.refused("queue full")
             raise Overloaded("the queue for password hashing is full")
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a thread."""
+        return max(0, self._pending - self._workers)
 
     def close(self) -> None:
         """Let the threads end; what still waits is dropped."""
@@ -122,6 +146,8 @@ class Passwords:
                 work.cancel()
                 raise
             if work.cancel():  # which it cannot once it runs
+                if self._observer is not None:
+                    self._observer.refused("left")
                 raise Overloaded("the client left the queue for password hashing, or waited too long in it")
         return await result
 

@@ -43,6 +43,8 @@ class Admission:
     """Seconds until the next one is let through."""
     known_address: bool
     """Whether it was counted for account and address together."""
+    address_waits: bool
+    """Whether it is the address that has to wait."""
 
 
 def _wait(failures: str, allowed: str) -> str:
@@ -103,7 +105,7 @@ class AttemptRepository:
             ) AS counted
         )
         RETURNING turn = $nonce AS admitted, extract(epoch FROM free_at - last_at)::float8 AS wait,
-            key = $account_at_address AS known_address
+            key = $address AS is_address, key = $account_at_address AS known_address
     """)
 
     async def admit(self, keys: AttemptKeys, policy: ThrottlePolicy, *, nonce: int) -> Admission:
@@ -119,6 +121,7 @@ class AttemptRepository:
             admitted=len(rows) == 2 and all(row["admitted"] for row in rows),
             wait=max(row["wait"] for row in rows),
             known_address=any(row["known_address"] for row in rows),
+            address_waits=any(row["is_address"] and not row["admitted"] for row in rows),
         )
 
     FORGIVE = Statement("""

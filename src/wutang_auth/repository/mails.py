@@ -103,6 +103,15 @@ class MailRepository:
         """Send it no more: it was sent, or cannot be. False if there is no such mail."""
         return await self._database.fetchrow(self.REMOVE, id=mail_id) is not None
 
+    WAITING = Statement(
+        "SELECT count(*) AS mails, extract(epoch FROM now() - min(created_at))::float8 AS oldest_seconds FROM mails"
+    )
+
+    async def waiting(self) -> tuple[int, float]:
+        """How many mails wait, and how many seconds the oldest does."""
+        row = await self._database.fetchrow(self.WAITING)
+        return (0, 0.0) if row is None else (row["mails"], row["oldest_seconds"] or 0.0)
+
     LIST = Statement(f"SELECT {_COLUMNS} FROM mails ORDER BY created_at, id LIMIT $limit")
 
     async def list(self, *, limit: int) -> Sequence[MailRecord]:

@@ -359,8 +359,11 @@ class AuthService:
         credentials = await self._users.find_credentials(email)
         verdict = await self._compare(password, credentials)
         if credentials is None or not verdict.matches or credentials.is_disabled:
-            reason = "unknown e-mail" if credentials is None else "disabled" if verdict.matches else "wrong password"
-            audit.record("login_failed", user_id=credentials.user_id if credentials else None, reason=reason)
+            audit.record(
+                "login_failed",
+                user_id=credentials.user_id if credentials else None,
+                reason="unknown e-mail" if credentials is None else "disabled" if verdict.matches else "wrong password",
+            )
             await self._passwords.pad_refusal(verdict)
             raise InvalidCredentials
         if verdict.upgraded_hash is None:

@@ -142,8 +142,12 @@ class LegacySessions:
             )
             if not did_count:
                 raise SessionEnded
-        reason = "everywhere" if everywhere else None
-        audit.record("logout", user_id=claims.user_id, session_id=claims.session_id, reason=reason)
+        audit.record(
+            "logout",
+            user_id=claims.user_id,
+            session_id=claims.session_id,
+            reason="everywhere" if everywhere else None,
+        )
 
     async def ensure_not_revoked(self, digest: bytes) -> None:
         """Refuse an access token of ours that the earlier application took too and that was revoked there.

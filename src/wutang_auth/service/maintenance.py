@@ -41,11 +41,15 @@ async def in_background(
     prunes: Sequence[Prune],
     auth: AuthService,
     send_mails: Callable[[], Coroutine[None, None, None]] | None = None,
+    key_ring_refused: Callable[[], None] | None = None,
     intervals: Intervals,
 ) -> AsyncIterator[None]:
-    """Do all of it for as long as the block runs; `send_mails` is there where mail is on."""
+    """Do all of it for as long as the block runs; `send_mails` is there where mail is on.
+
+    `key_ring_refused` is called where a changed key ring cannot be used.
+    """
     tasks = [
-        asyncio.create_task(follow_key_file(keys_file, use_ring, intervals.key_file)),
+        asyncio.create_task(follow_key_file(keys_file, use_ring, intervals.key_file, key_ring_refused)),
         asyncio.create_task(prune_regularly(prunes, intervals.pruning)),
         asyncio.create_task(calibrate(auth, intervals.calibration_retry)),
         *([asyncio.create_task(send_mails())] if send_mails is not None else []),
@@ -66,8 +70,13 @@ async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def follow_key_file(path: Path, use_ring: Callable[[KeyRing], None], interval: float) -> None:
-    """Take over a changed key ring; a broken one is refused and the old one stays."""
+async def follow_key_file(
+    path: Path,
+    use_ring: Callable[[KeyRing], None],
+    interval: float,
+    refused: Callable[[], None] | None = None,
+) -> None:
+    """Take over a changed key ring; a broken one is refused, which is called then, and the old one stays."""
     seen = _fingerprint(path)
     while True:
         await asyncio.sleep(interval)
@@ -79,6 +88,8 @@ async def follow_key_file(path: Path, use_ring: Callable[[KeyRing], None], inter
             ring = await asyncio.to_thread(key_file.load, path)  # checking RSA keys takes a while
         except KeyRingError as error:
             logger.error("the key ring in use stays: %s", error)
+            if refused is not None:
+                refused()
             continue
         use_ring(ring)
         logger.info("took over the changed key ring; %s signs", ring.active.kid)

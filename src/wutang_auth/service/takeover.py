@@ -89,7 +89,7 @@ class TakeoverService:
             await takeover.note_run(rows=total, rejected=rejected)
             await takeover.revoke()
         audit.record(
-            "users_imported", reason=f"{merged.created} created, {merged.changed} changed, {rejected} rejected"
+            "users_imported", detail=f"{merged.created} created, {merged.changed} changed, {rejected} rejected"
         )
         return TakenOver(total, merged, rejected, conflicts)
 
@@ -112,7 +112,7 @@ class TakeoverService:
                     yield entry.jti_sha1, entry.expires_at
 
         added = await self._takeovers.revoke(digests(), refresh_ttl=timedelta(seconds=refresh_ttl))
-        audit.record("tokens_imported", reason=f"{added} added")
+        audit.record("tokens_imported", detail=f"{added} added")
         return RevocationsTaken(count, revoked, added, unreadable)
 
     async def status(self) -> TakeoverStatus:

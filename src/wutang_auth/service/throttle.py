@@ -9,12 +9,14 @@ while strangers hammer on it; and an address that is refused is not counted for 
 import ipaddress
 import math
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
 from wutang_auth.errors import TooManyAttempts
 from wutang_auth.fields import canonical_email
+from wutang_auth.observability.observers import Throttled
 from wutang_auth.repository import AttemptKeys, AttemptRepository, ThrottlePolicy
 
 # NIST SP 800-63B-4 section 3.2.2: at most 100 failures in a row
@@ -44,8 +46,15 @@ class Throttle:
         max_failures: int = _MAX_FAILURES,
         first_wait: int = 1,
         bucket: str = "",
+        subject: Throttled = "account",
+        observer: Callable[[Throttled], None] | None = None,
     ) -> None:
-        """Times are seconds; what is counted in one bucket does not count in another."""
+        """Times are seconds; what is counted in one bucket does not count in another.
+
+        The observer is told of each refusal, and what had to wait: an address, or the subject.
+        """
+        self._subject = subject
+        self._observer = observer
         self._attempts = attempts
         self._bucket = bucket
         self._policy = ThrottlePolicy(
@@ -67,6 +76,8 @@ class Throttle:
         keys = attempt_keys(email, ip, self._bucket)
         admission = await self._attempts.admit(keys, self._policy, nonce=secrets.randbits(62) + 1)
         if not admission.admitted:
+            if self._observer is not None:
+                self._observer("address" if admission.address_waits else self._subject)
             raise TooManyAttempts(max(1, math.ceil(admission.wait)))
         return Attempt(keys, admission.known_address)
 

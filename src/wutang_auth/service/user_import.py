@@ -91,7 +91,7 @@ class ImportService:
             async for row in incoming.rejected():
                 reject(row)
                 rejected += 1
-        audit.record("users_imported", reason=f"{created} created, {rejected} rejected")
+        audit.record("users_imported", detail=f"{created} created, {rejected} rejected")
         return Imported(total, created, rejected)
 
 

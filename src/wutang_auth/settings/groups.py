@@ -14,6 +14,7 @@ from wutang_auth.settings.values import (
     ClassNames,
     LegacyEnd,
     LegacySecret,
+    MetricsPort,
     Networks,
     Origins,
     PostgresUrl,
@@ -187,8 +188,23 @@ class LogSettings(SettingsGroup):
     )
 
 
+class MetricsSettings(SettingsGroup):
+    """Where Prometheus reads the numbers of each worker."""
+
+    metrics_port: MetricsPort = Field(
+        None,
+        ge=1,
+        le=65_535,
+        description="Prometheus reads `/metrics` there; each further worker takes the next free port; empty: nowhere",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1", min_length=1, max_length=255, description="the address of these ports; `0.0.0.0` in a container"
+    )
+
+
 class Settings(
     # pydantic lists the fields of the last base first
+    MetricsSettings,
     LogSettings,
     HttpSettings,
     MailSettings,

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -90,6 +91,12 @@ def _class_names(value: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name.removeprefix("\\") for name in value)
 
 
+def _metrics_port(value: int | None) -> int | None:
+    if value is not None and find_spec("prometheus_client") is None:
+        raise ValueError("needs prometheus-client, which is not installed: pip install 'wutang-auth[metrics]'")
+    return value
+
+
 def _lower_case(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
@@ -101,6 +108,7 @@ Origins = Annotated[tuple[str, ...], NoDecode, COMMA_SEPARATED, AfterValidator(_
 LegacySecret = Annotated[SecretStr | None, AfterValidator(_legacy_secret)]
 LegacyEnd = Annotated[datetime, BeforeValidator(_end_of_legacy)]
 ClassNames = Annotated[tuple[str, ...], NoDecode, COMMA_SEPARATED, AfterValidator(_class_names)]
+MetricsPort = Annotated[int | None, AfterValidator(_metrics_port)]
 RootPath = Annotated[str, AfterValidator(_root_path)]
 ANY_CASE = BeforeValidator(_lower_case)
 """For choices: `INFO` is `info`."""

@@ -199,7 +199,7 @@ class Sender:
 
     async def _give_up(self, mail: MailRecord, event: audit.Event, why: str) -> None:
         await self._mails.remove(mail.id)
-        audit.record(event, user_id=mail.user_id, reason=f"{mail.kind}: {why}")
+        audit.record(event, user_id=mail.user_id, reason=mail.kind, detail=why)
 
     def _server_is_away(self, error: ServerAway) -> float:
         """Say so once; the pause until the next attempt."""

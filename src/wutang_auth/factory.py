@@ -204,9 +204,11 @@ def _monitored(
 
 
 def _passwords(settings: Settings, initializer: Callable[[], None] | None, observers: Observers) -> Passwords:
-    kind = Passwords
+    kind: type[Passwords] = Passwords
     if tracing.is_configured():
-        from wutang_auth.passwords.traced import TracedPasswords as kind
+        from wutang_auth.passwords.traced import TracedPasswords
+
+        kind = TracedPasswords
     return kind(
         workers=settings.hash_workers, queue=settings.hash_queue, initializer=initializer, observer=observers.hashes
     )
@@ -417,9 +419,11 @@ def open_database(
     **server_settings: str,
 ) -> Database:
     """At most `size` connections with the time limits of the settings; the first is made when it is needed."""
-    kind = Database
+    kind: type[Database] = Database
     if tracing.is_configured():
-        from wutang_auth.database.traced import TracedDatabase as kind
+        from wutang_auth.database.traced import TracedDatabase
+
+        kind = TracedDatabase
     return kind(
         settings.database_url.get_secret_value(),
         size=size,

@@ -7,19 +7,14 @@ from typing import Any
 
 from fastapi import FastAPI
 from pydantic import SecretStr
-from starlette.middleware import Middleware
 
 from wutang_auth import __version__
 from wutang_auth import settings as settings_module
 from wutang_auth.api import envelope
 from wutang_auth.api.application import Application
 from wutang_auth.api.direct_route import DirectRoutesMiddleware
-from wutang_auth.api.middleware.answered_errors import AnsweredErrorsMiddleware
-from wutang_auth.api.middleware.cors import CORSMiddleware
 from wutang_auth.api.middleware.head_requests import HeadRequestsMiddleware
-from wutang_auth.api.middleware.limits import LimitsMiddleware
-from wutang_auth.api.middleware.request_context import RequestContextMiddleware
-from wutang_auth.api.middleware.security_headers import SecurityHeadersMiddleware
+from wutang_auth.api.middleware.layers import layers_for
 from wutang_auth.api.middleware.verify_requests import VerifyRequestsMiddleware
 from wutang_auth.api.routes import modules_for
 from wutang_auth.factory import check_texts, open_services
@@ -76,21 +71,7 @@ def _routed(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.is_draining = False
     app.state.is_laravel_style = settings.response_style == "laravel"
-    app.outer_middleware = [
-        Middleware(
-            RequestContextMiddleware,
-            trusted_proxies=settings.trusted_proxies,
-            budget_seconds=settings.db_request_timeout,
-        ),
-        Middleware(SecurityHeadersMiddleware),
-        *([Middleware(CORSMiddleware, origins=settings.cors_origins)] if settings.cors_origins else []),
-        Middleware(LimitsMiddleware),
-        Middleware(AnsweredErrorsMiddleware),
-    ]
-    if settings.metrics_port is not None:
-        from wutang_auth.api.middleware.metrics import MetricsMiddleware
-
-        app.outer_middleware = [Middleware(MetricsMiddleware), *app.outer_middleware]
+    app.outer_middleware = layers_for(settings)
     app.add_middleware(DirectRoutesMiddleware, fastapi=app)  # the first is the innermost
     app.add_middleware(HeadRequestsMiddleware)
     app.add_middleware(VerifyRequestsMiddleware)

@@ -76,6 +76,8 @@ include deploy/kubernetes/kubernetes.mk
 
 include deploy/image/image.mk
 
+include deploy/monitoring/monitoring.mk
+
 clean:  ## Remove what the other targets made, but not the data of dev
 	rm -rf .venv .venv-* benchmarks/.venv benchmarks/.venv-* benchmarks/node_modules deploy/gateways/.venv deploy/kubernetes/.venv clients/.venv clients/node_modules clients/generated build dist verifier/dist .mypy_cache .ruff_cache .pytest_cache .coverage .hypothesis .import_linter_cache
 	find src tests alembic verifier -name __pycache__ -prune -exec rm -rf {} +

@@ -195,6 +195,8 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "a URL with bad attributes": (
         "DATABASE_URL", f"postgresql://h/d?target_session_attrs={CANARY}", "target_session_attrs must be one of",
     ),
+    "metrics at no port": ("METRICS_PORT", "65536", "less than or equal to 65535"),
+    "metrics at a port in words": ("METRICS_PORT", CANARY, "should be a valid integer"),
     "a lifetime in words": ("ACCESS_TTL", f"{CANARY} minutes", "should be a valid integer"),
     "a lifetime of nothing": ("ACCESS_TTL", "0", "greater than or equal to 1"),
     "a negative lifetime": ("REFRESH_TTL", "-1", "greater than or equal to 1"),

@@ -85,6 +85,7 @@ async def test_prometheus_reads_two_workers_and_every_query_has_an_answer(
             for _ in range(4):
                 await client.post("/api/auth/login", json={**CREDENTIALS, "password": "wrong"})
                 await client.get("/api/auth/me", headers=login.headers)
+                await client.get("/api/auth/me")
                 await client.get("/nowhere")
                 await asyncio.sleep(1)
             await until(asked, 'sum(wutang_audit_events_total{event="login"})', "1")

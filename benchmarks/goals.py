@@ -102,6 +102,7 @@ GOALS = (
     Goal(SPEED, "refresh against Fastify by hand with ES256", "≥ 0.8", REFRESH, ("fastify-es256", "refresh")),
     Goal(SPEED, "memory after the run, MB", "≤ 80", ("contenders", SERVICE, "memories")),
     Goal(SPEED, "start to the first 200, s", "≤ 0.6", ("contenders", SERVICE, "starts")),
+    Goal(SPEED, "`/me` with metrics, against without", "≥ 0.95", ("measured", "me"), ME),
     Goal(SPEED, "`/me` p99 while passwords are guessed, against quiet", "≤ 2.5", FLOOD, (SERVICE, "quiet"), "p99"),
     Goal(GATEWAY, "verify with staleness 1 s, against `/me`", "≥ 1.5", ("stale", "verify"), ME),
     Goal(GATEWAY, "verify with staleness 0, against `/me`", "≥ 1", VERIFY, ME),

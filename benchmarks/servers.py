@@ -124,9 +124,18 @@ STALE = replace(
     environment={"WUTANG_VERIFY_STALENESS": "1"},
     only=("verify",),
 )
+MEASURED = replace(
+    SERVICE,
+    name="measured",
+    label="wutang-auth, with metrics",
+    fill="",
+    environment={"WUTANG_METRICS_PORT": "9464"},
+    only=("me",),
+)
 ALL = (
     SERVICE,
     STALE,
+    MEASURED,
     Contender(
         name="fastapi-users-jwt",
         label="fastapi-users, JWT strategy",

@@ -87,9 +87,7 @@ async def open_services(
     failure_log = FailureLog()
     metrics = None if settings.metrics_port is None else _metrics()
     observers = Observers() if metrics is None else metrics.observers()
-    database = open_database(
-        settings, size=settings.db_pool_size, failure_log=failure_log, observer=observers.database
-    )
+    database = open_database(settings, size=settings.db_pool_size, failure_log=failure_log, observer=observers.database)
     # a few connections of its own: a storm of logins finds no others to hold, and its counters need not wait for disks
     counters = open_database(
         settings, size=THROTTLE_CONNECTIONS, failure_log=failure_log, observer=observers.counters,

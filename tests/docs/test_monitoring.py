@@ -21,9 +21,7 @@ PAGE = (ROOT / "docs" / "monitoring.md").read_text("utf-8")
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text("utf-8")
 LOGGING = (ROOT / "docs" / "logging.md").read_text("utf-8")
 ALERTS: list[dict[str, Any]] = [
-    rule
-    for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text("utf-8"))["groups"]
-    for rule in group["rules"]
+    rule for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text("utf-8"))["groups"] for rule in group["rules"]
 ]
 DASHBOARD = json.loads((FOLDER / "grafana.json").read_text("utf-8"))
 QUERIES = [rule["expr"] for rule in ALERTS] + [
@@ -63,8 +61,7 @@ async def metrics() -> dict[str, set[str]]:
 
 def selectors(query: str) -> Iterator[tuple[str, str]]:
     """Each metric in a query, with what stands in its braces."""
-    for name, braces in re.findall(r"\b((?:wutang|http_server|process)_\w+|up)\b(?:{([^}]*)})?", query):
-        yield name, braces
+    yield from re.findall(r"\b((?:wutang|http_server|process)_\w+|up)\b(?:{([^}]*)})?", query)
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -99,7 +96,9 @@ def test_every_metric_is_on_the_page_and_nothing_else_is(metrics: dict[str, set[
     shown = {
         re.sub(r"(?<=seconds)_(?:bucket|sum|count)$", "", name): labels - {"le"} for name, labels in metrics.items()
     }
-    assert documented == {name: labels for name, labels in shown.items() if not name.startswith(("process_", "python_"))}
+    assert documented == {
+        name: labels for name, labels in shown.items() if not name.startswith(("process_", "python_"))
+    }
 
 
 def test_every_metric_is_on_the_dashboard(metrics: dict[str, set[str]]) -> None:
@@ -126,7 +125,7 @@ def test_every_command_of_the_runbook_exists() -> None:
     named = set(re.findall(r"`(wutang-auth(?: [a-z-]+)+)", RUNBOOK))
     assert len(named) > 5
     assert {command for command in named if f"`{command}" not in commands} == set()
-    settings = {name for name in re.findall(r"WUTANG_([A-Z_]+)", RUNBOOK + PAGE)}
+    settings = set(re.findall(r"WUTANG_([A-Z_]+)", RUNBOOK + PAGE))
     assert {name for name in settings if name.lower() not in Settings.model_fields} == set()
 
 

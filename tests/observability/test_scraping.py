@@ -35,7 +35,9 @@ sys.modules["prometheus_client"] = None
 
 
 def start(program: str, service: Instance, **settings: object) -> subprocess.CompletedProcess[str]:
-    environment = environment_of(service.settings.database_url.get_secret_value(), service.settings.keys_file, **settings)
+    environment = environment_of(
+        service.settings.database_url.get_secret_value(), service.settings.keys_file, **settings
+    )
     return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
 
 

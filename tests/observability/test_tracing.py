@@ -1,7 +1,7 @@
 """The spans of a process in which an OpenTelemetry SDK is configured."""
 
+import asyncio
 import json
-import subprocess
 import sys
 from typing import Any
 
@@ -46,12 +46,12 @@ async def spans(service: Instance) -> list[dict[str, Any]]:
     """What the program above exports."""
     await add_user(service.settings, scopes=["users:write"])
     environment = environment_of(service.settings.database_url.get_secret_value(), service.settings.keys_file)
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(CREDENTIALS)],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found: list[dict[str, Any]] = json.loads(done.stdout)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, json.dumps(CREDENTIALS), env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    exported, _ = await process.communicate()
+    assert process.returncode == 0
+    found: list[dict[str, Any]] = json.loads(exported)
     return found
 
 

@@ -96,7 +96,7 @@ class Metrics:
         self._events.labels(event, reason or "").inc()
 
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request has ended; `route` is empty where it is for none, and the status is 0 where nothing was answered."""
+        """A request has ended; `route` is empty where there is none for it, the status 0 where nothing was answered."""
         key = (method if method in _METHODS else "_OTHER", route, status)
         observe = self._routes.get(key)
         if observe is None:
@@ -119,7 +119,11 @@ class Metrics:
         for event in get_args(Event):
             for reason in REASONS.get(event, (None,)):
                 self._events.labels(event, reason or "")
-        for counter, values in ((self._unhashed, HashRefusal), (self._errors, DatabaseError), (self._throttled, Throttled)):
+        for counter, values in (
+            (self._unhashed, HashRefusal),
+            (self._errors, DatabaseError),
+            (self._throttled, Throttled),
+        ):
             for value in get_args(values):
                 counter.labels(value)
 
@@ -157,9 +161,7 @@ class _Reader(Collector):
     def collect(self) -> Iterator[Metric]:
         """Each number as it is now."""
         yield GaugeMetricFamily("wutang_hash_queue", "Passwords that wait for a thread.", self._sources.hash_queue())
-        connections = GaugeMetricFamily(
-            "wutang_db_connections", "Connections to PostgreSQL.", labels=("pool", "state")
-        )
+        connections = GaugeMetricFamily("wutang_db_connections", "Connections to PostgreSQL.", labels=("pool", "state"))
         for labels, number in self._sources.connections().items():
             connections.add_metric(labels, number)
         yield connections

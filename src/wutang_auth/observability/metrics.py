@@ -9,7 +9,6 @@ from typing import get_args
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    Histogram,
     Info,
     Metric,
     ProcessCollector,
@@ -21,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from wutang_auth.audit import REASONS, Event, Reason
 from wutang_auth.errors import AuthError
+from wutang_auth.observability.histograms import Histograms
 from wutang_auth.observability.observers import (
     DatabaseError,
     DatabaseObserver,
@@ -30,8 +30,6 @@ from wutang_auth.observability.observers import (
     Throttled,
 )
 
-# what OpenTelemetry advises for the duration of requests, in seconds
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 
 disable_created_metrics()  # the time when each series began, which nobody asks for: as many series again
@@ -60,7 +58,6 @@ class Metrics:
         """`revision` is that of the schema which this version was made for."""
         self._registry = CollectorRegistry()
         self._reader: _Reader | None = None
-        self._routes: dict[tuple[str, str, int], Callable[[float], None]] = {}
         ProcessCollector(registry=self._registry)
         Info("wutang_build", "The program that runs.", registry=self._registry).info(
             {"version": version, "revision": revision, "python": platform.python_version()}
@@ -95,13 +92,11 @@ class Metrics:
         """An event of the audit trail."""
         self._events.labels(event, reason or "").inc()
 
-    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request has ended; `route` is empty where there is none for it, the status 0 where nothing was answered."""
-        key = (method if method in _METHODS else "_OTHER", route, status)
-        observe = self._routes.get(key)
-        if observe is None:
-            observe = self._routes[key] = self._requests.labels(key[0], route, str(status or "")).observe
-        observe(seconds)
+    def observe_request(self, method: str, route: str, status: int | None, seconds: float) -> None:
+        """A request has ended; `route` is empty where there is none for it, the status None where it got no answer."""
+        if method not in _METHODS:
+            method = "_OTHER"
+        self._requests.labels(method, route, "" if status is None else status).observe(seconds)
 
     def read(self, sources: Sources) -> None:
         """From now on, read these too when Prometheus asks."""
@@ -135,8 +130,10 @@ class Metrics:
     def _counter(self, name: str, what: str, *labels: str) -> Counter:
         return Counter(name, what, labels, registry=self._registry)
 
-    def _histogram(self, name: str, what: str, *labels: str) -> Histogram:
-        return Histogram(name, what, labels, registry=self._registry, buckets=_SECONDS)
+    def _histogram(self, name: str, what: str, *labels: str) -> Histograms:
+        found = Histograms(name, what, *labels)
+        self._registry.register(found)
+        return found
 
 
 class _Reader(Collector):

@@ -17,7 +17,7 @@ class MetricsMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = 0
+        status: int | None = None
         started = perf_counter()
 
         def send_and_note(message: Message) -> Awaitable[None]:

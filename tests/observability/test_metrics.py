@@ -114,8 +114,8 @@ async def test_a_request_is_counted_by_method_route_and_status(measure: StartMea
     }
     assert counted == {
         ("POST", "/api/auth/login", "200"): 1,
-        ("GET", "/api/users/{user_id}", "200"): 1,
-        ("GET", "/api/users/{user_id}", "404"): 1,
+        ("GET", "/api/users/{id}", "200"): 1,
+        ("GET", "/api/users/{id}", "404"): 1,
         ("GET", "/api/auth/me", "200"): 1,
         ("GET", "/api/auth/verify", "200"): 1,
         ("GET", "", "404"): 2,
@@ -195,7 +195,7 @@ async def test_what_had_to_wait_is_counted(measure: StartMeasured, mailbox: Mail
     by_address = sum([
         await refused("/api/auth/login", email=f"{number}@wutang.example", password="wrong") for number in range(4)
     ])  # fmt: skip
-    by_recipient = sum([await refused("/api/auth/reset", email="ada@wutang.example") for _ in range(6)])
+    by_recipient = sum([await refused("/api/auth/password/reset", email="ada@wutang.example") for _ in range(6)])
     numbers = await service.numbers()
     counted = {by: numbers.value("wutang_throttled_total", by=by) for by in ("account", "address", "recipient")}
     assert counted == {"account": by_account, "address": by_address, "recipient": by_recipient}

@@ -10,10 +10,10 @@ import pytest
 from support.services import Instance, environment_of
 from support.users import CREDENTIALS, add_user
 
-# a service with a login, a request with its token and one with a taken e-mail, and what a configured exporter gets
+# a login, requests with its token, one of them without the table that it needs, and what a configured exporter gets
 PROGRAM = """
-import asyncio, json, sys
-import httpx
+import asyncio, json, os, sys
+import asyncpg, httpx
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -33,8 +33,12 @@ async def use():
             answer = await client.post("/api/auth/login", json=json.loads(sys.argv[1]))
             headers = {"Authorization": "Bearer " + answer.json()["data"]["access_token"]}
             assert (await client.get("/api/auth/me", headers=headers)).status_code == 200
-            taken = {"email": json.loads(sys.argv[1])["email"], "password": "seven small violet umbrellas"}
-            assert (await client.post("/api/users", json=taken, headers=headers)).status_code == 409
+            new = {"email": "grace@wutang.example", "password": "seven small violet umbrellas"}
+            assert (await client.post("/api/users", json=new, headers=headers)).status_code == 201
+            connection = await asyncpg.connect(os.environ["WUTANG_DATABASE_URL"])
+            await connection.execute("ALTER TABLE sessions RENAME TO elsewhere")
+            await connection.close()
+            assert (await client.get("/api/auth/sessions", headers=headers)).status_code == 503
 
 asyncio.run(use())
 print("[" + ",".join(span.to_json(indent=None) for span in exporter.get_finished_spans()) + "]")
@@ -66,6 +70,7 @@ def test_statements_and_hashes_are_spans_below_their_request(spans: list[dict[st
     assert login.count("hash password") == 1
     assert {"AttemptRepository.ADMIT", "UserRepository.FIND_CREDENTIALS", "SessionRepository.CREATE"} <= set(login)
     assert "SessionRepository.READ" in below(spans, "GET /api/auth/me")
+    assert {"hash password", "UserRepository.CREATE", "EmailRepository.CLAIM"} <= set(below(spans, "POST /api/users"))
     [read] = [span for span in spans if span["name"] == "UserRepository.FIND_CREDENTIALS"]
     assert read["kind"] == "SpanKind.CLIENT"
     assert read["attributes"] == {
@@ -75,12 +80,14 @@ def test_statements_and_hashes_are_spans_below_their_request(spans: list[dict[st
 
 
 def test_what_failed_says_so_without_a_value(spans: list[dict[str, Any]]) -> None:
-    [failed] = [span for span in spans if span["status"]["status_code"] == "ERROR"]
-    assert failed["attributes"]["error.type"] == "UniqueViolationError"
+    [failed] = [span for span in spans if span["attributes"].get("error.type") == "DatabaseMisconfigured"]
+    assert failed["name"] == "SessionRepository.READ"
+    assert failed["status"]["status_code"] == "ERROR"
+    assert "sessions" in failed["status"]["description"]
     assert failed["events"] == []
 
 
 def test_no_span_holds_a_value(spans: list[dict[str, Any]]) -> None:
     text = json.dumps(spans)
-    for private in (*CREDENTIALS.values(), "seven small", "argon2", "eyJ"):
+    for private in (*CREDENTIALS.values(), "grace", "seven small", "argon2", "eyJ"):
         assert private not in text

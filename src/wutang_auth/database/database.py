@@ -14,8 +14,8 @@ from wutang_auth.database.failure_log import FailureLog
 from wutang_auth.database.failures import failure_of, is_unavailable, leaves_usable, raise_translated
 from wutang_auth.database.hosts import Hosts
 from wutang_auth.database.slots import NoMoreToBeHad, Slots
-from wutang_auth.database.sqlstates import Fate
 from wutang_auth.database.statement import Statement
+from wutang_auth.database.transaction import Transaction
 from wutang_auth.errors import DatabaseMisconfigured, DatabaseUnavailable
 from wutang_auth.observability.observers import DatabaseError, DatabaseObserver
 
@@ -33,6 +33,9 @@ class Database:
         DatabaseUnavailable: PostgreSQL is away, too slow or read-only. What was sent may have happened nevertheless.
         DatabaseMisconfigured: PostgreSQL refuses until an operator has changed something.
     """
+
+    transaction_kind = Transaction
+    """What `transaction` gives."""
 
     def __init__(
         self,
@@ -91,7 +94,7 @@ class Database:
         return rows[0] if rows else None
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator["Transaction"]:
+    async def transaction(self) -> AsyncIterator[Transaction]:
         """Several statements on one connection that happen together or not at all."""
         loop = asyncio.get_running_loop()
         budget = request_context.get().budget
@@ -102,7 +105,7 @@ class Database:
                 timer = loop.call_at(min(loop.time() + 3 * self._statement_timeout, deadline), raw.terminate)
                 try:
                     async with raw.transaction(isolation="read_committed"):
-                        yield Transaction(raw, self._failure_log)
+                        yield self.transaction_kind(raw, self._failure_log)
                 finally:
                     timer.cancel()
         finally:
@@ -204,32 +207,3 @@ class Database:
     def _count(self, kind: DatabaseError) -> None:
         if self._observer is not None:
             self._observer.failed(kind)
-
-
-class Transaction:
-    """One open transaction: the same two verbs as Database."""
-
-    __slots__ = ("_failure_log", "_raw")
-
-    def __init__(self, raw: "asyncpg.Connection[Any]", failure_log: FailureLog | None) -> None:
-        self._raw = raw
-        self._failure_log = failure_log
-
-    async def fetch(self, statement: Statement, **parameters: Any) -> list[asyncpg.Record]:
-        """Run one statement and return its rows."""
-        try:
-            rows: list[asyncpg.Record] = await self._raw.fetch(statement.sql, *statement.arguments(parameters))
-        except asyncpg.PostgresError as error:
-            # translated by whoever has the connection, who must know whether it can be used on
-            failure = failure_of(error)
-            if self._failure_log is not None and failure.fate is Fate.OPERATOR:
-                self._failure_log.failed(statement, str(failure))
-            raise
-        if self._failure_log is not None and self._failure_log.failing:
-            self._failure_log.succeeded(statement)
-        return rows
-
-    async def fetchrow(self, statement: Statement, **parameters: Any) -> asyncpg.Record | None:
-        """Run one statement and return its first row."""
-        rows = await self.fetch(statement, **parameters)
-        return rows[0] if rows else None

@@ -7,6 +7,8 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+from wutang_auth.errors import in_words
+
 logger = logging.getLogger(__name__)
 
 _PORTS = 256  # the most workers that `serve` has
@@ -25,7 +27,7 @@ async def scraped(exposition: Exposition, host: str, first_port: int) -> AsyncIt
         # nobody is refused a login because nothing can be measured
         logger.error(
             "no metrics: cannot listen on %s from port %d on: %s; change WUTANG_METRICS_HOST or WUTANG_METRICS_PORT",
-            host, first_port, error.strerror,
+            host, first_port, in_words(error),
         )  # fmt: skip
         yield
         return

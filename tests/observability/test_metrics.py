@@ -138,24 +138,21 @@ async def test_no_label_tells_of_a_user_or_a_client(measure: StartMeasured) -> N
 
 
 async def test_hashes_are_counted_by_outcome_and_those_refused_too(measure: StartMeasured) -> None:
-    service = await measure(hash_workers=1, hash_queue=0)
-    before = await service.numbers()
+    service = await measure(hash_workers=1, hash_queue=2)
     root = await administrator(service.instance)
     await service.client.post("/api/auth/login", json=WRONG)
     new = {"email": "grace@wutang.example", "password": "seven small violet umbrellas"}
     success(await service.client.post("/api/users", json=new, headers=root.headers), 201)
     statuses = [
         answer.status_code
-        for answer in await asyncio.gather(*(service.client.post("/api/auth/login", json=WRONG) for _ in range(5)))
+        for answer in await asyncio.gather(*(service.client.post("/api/auth/login", json=WRONG) for _ in range(12)))
     ]
     numbers = await service.numbers()
     assert statuses.count(503) == numbers.value("wutang_hash_refused_total", outcome="queue full") > 0
-    finished = {
-        outcome: numbers.value("wutang_hash_seconds_count", outcome=outcome)
-        - before.value("wutang_hash_seconds_count", outcome=outcome)
-        for outcome in ("hashed", "matched", "unmatched")
-    }
-    assert finished == {"hashed": 1, "matched": 1, "unmatched": 1 + statuses.count(401)}
+    assert numbers.value("wutang_hash_seconds_count", outcome="hashed") == 1
+    assert numbers.value("wutang_hash_seconds_count", outcome="matched") == 1
+    # those of the calibration too
+    assert numbers.value("wutang_hash_seconds_count", outcome="unmatched") >= 1 + statuses.count(401)
     assert numbers.value("wutang_hash_queue") == 0
 
 

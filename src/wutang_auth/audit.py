@@ -22,6 +22,7 @@ Event = Literal[
 OwnReason = Literal[
     "unknown e-mail", "wrong password", "disabled", "changed meanwhile", "too many attempts", "address not verified",
     "refresh token reused", "everywhere", "too many", "wrong current password",
+    "all", "all that began before",
 ]  # fmt: skip
 Reason = OwnReason | RefusalReason | MailKind
 
@@ -33,6 +34,8 @@ REASONS: Final[Mapping[Event, Sequence[Reason | None]]] = {
     "theft": ("refresh token reused",),
     "logout": (None, "everywhere"),
     "session_ended": (None, "too many"),
+    "sessions_revoked": (None, "all", "all that began before"),
+    "reauthentication_failed": ("wrong password", "changed meanwhile"),
     "password_change_failed": ("wrong current password", "changed meanwhile"),
     "access_refused": get_args(RefusalReason),
     "legacy_refused": get_args(RefusalReason),

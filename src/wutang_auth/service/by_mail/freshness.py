@@ -71,6 +71,6 @@ class FreshnessService:
                 return
         self._refuse(caller, "changed meanwhile")
 
-    def _refuse(self, caller: Caller, why: str) -> NoReturn:
+    def _refuse(self, caller: Caller, why: audit.Reason) -> NoReturn:
         audit.record("reauthentication_failed", user_id=caller.user.id, session_id=caller.session_id, reason=why)
         raise WrongCurrentPassword

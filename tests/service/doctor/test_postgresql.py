@@ -72,13 +72,13 @@ def test_a_connection_to_another_machine_is_to_be_encrypted() -> None:
 @pytest.mark.parametrize(
     ("facts", "verdict", "says"),
     [
-        (DURABLE, "well", "a commit waits for the disk and 1 standby"),
+        (DURABLE, "well", "a commit waits for the disk; standbys: 1"),
         (replace(DURABLE, fsync="off"), "wrong", "fsync is off: a crash of the machine may ruin the database"),
         (replace(DURABLE, standbys=0), "wrong", "no standby is connected, and every write waits for one"),
         (
             replace(DURABLE, awaited_standbys="", standbys=2),
             "look",
-            "2 standbys, none of them synchronous: with this server's disk, logouts are lost that were answered",
+            "no synchronous standby: with this server's disk, logouts are lost that were answered",
         ),
         (
             replace(DURABLE, synchronous_commit="local"),
@@ -88,7 +88,7 @@ def test_a_connection_to_another_machine_is_to_be_encrypted() -> None:
         (
             replace(DURABLE, idle_slots=2),
             "look",
-            "2 replication slots are used by nobody, and the server keeps the WAL for them",
+            "replication slots that nobody uses: 2; the server keeps all WAL for them",
         ),
         (
             replace(DURABLE, full_page_writes="off"),

@@ -47,11 +47,10 @@ def _of_server(facts: ServerFacts, today: date) -> Iterator[Finding]:
 
 def check_durability(facts: DurabilityFacts) -> list[Finding]:
     """Whether a logout that was answered holds after a crash, a lost disk, a failover."""
-    standbys = f"{facts.standbys} standby{'' if facts.standbys == 1 else 's'}"
-    return or_well(_of_durability(facts, standbys), "durability", f"a commit waits for the disk and {standbys}")
+    return or_well(_of_durability(facts), "durability", f"a commit waits for the disk; standbys: {facts.standbys}")
 
 
-def _of_durability(facts: DurabilityFacts, standbys: str) -> Iterator[Finding]:
+def _of_durability(facts: DurabilityFacts) -> Iterator[Finding]:
     if facts.fsync == "off":
         yield wrong("durability", "fsync is off: a crash of the machine may ruin the database", "fsync = on")
     if facts.full_page_writes == "off":
@@ -71,7 +70,7 @@ def _of_durability(facts: DurabilityFacts, standbys: str) -> Iterator[Finding]:
             "start the standby, or reset synchronous_standby_names",
         )
     if not facts.awaited_standbys:
-        lacks = "no standby" if facts.standbys == 0 else f"{standbys}, none of them synchronous"
+        lacks = "no standby" if facts.standbys == 0 else "no synchronous standby"
         yield look(
             "durability",
             f"{lacks}: with this server's disk, logouts are lost that were answered",
@@ -80,7 +79,7 @@ def _of_durability(facts: DurabilityFacts, standbys: str) -> Iterator[Finding]:
     if facts.idle_slots > 0:
         yield look(
             "durability",
-            f"{facts.idle_slots} replication slots are used by nobody, and the server keeps the WAL for them",
+            f"replication slots that nobody uses: {facts.idle_slots}; the server keeps all WAL for them",
             "start what used them, or drop them (pg_replication_slots)",
         )
 

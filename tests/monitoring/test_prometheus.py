@@ -13,7 +13,7 @@ import httpx
 import pytest
 import yaml
 
-from support.metrics import FIRST_PORT, urls_in
+from support.metrics import FIRST_PORT, urls_of_workers
 from support.services import environment_of, serving
 from support.users import CREDENTIALS, add_user, log_in
 from wutang_auth.audit import Event
@@ -77,8 +77,8 @@ async def test_prometheus_reads_two_workers_and_every_query_has_an_answer(
     )  # fmt: skip
     log = tmp_path / "service.log"
     async with serving(environment, log, "--workers", "2") as service:
-        targets = [url.removeprefix("http://").removesuffix("/metrics") for url in urls_in(log.read_text())]
-        assert len(targets) == 2
+        urls = await urls_of_workers(log, 2)
+        targets = [url.removeprefix("http://").removesuffix("/metrics") for url in urls]
         async with prometheus(tmp_path, targets) as asked, service.client() as client:
             await until(asked, 'sum(up{job="wutang-auth"})', "2")
             login = await log_in(client)

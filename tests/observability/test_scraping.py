@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from support.metrics import FIRST_PORT, scrape, urls_in
+from support.metrics import FIRST_PORT, scrape, urls_of_workers
 from support.services import Instance, environment_of, serving
 from support.users import add_user, log_in
 
@@ -60,11 +60,11 @@ async def test_each_worker_has_a_port_of_its_own(environment: dict[str, str], tm
     await add_user(environment["WUTANG_DATABASE_URL"])
     environment |= {"WUTANG_METRICS_PORT": str(FIRST_PORT)}
     async with serving(environment, log, "--workers", "2") as process:
+        urls = await urls_of_workers(log, 2)
         async with process.client() as client:
             for _ in range(10):
                 await log_in(client)
-        first, second = urls_in(log.read_text())
-        assert first != second
+        first, second = urls
         numbers = [await scrape(url) for url in (first, second)]
         assert sum(each.value("wutang_audit_events_total", event="login") for each in numbers) == 10
         assert await process.terminate() == 0

@@ -1,10 +1,12 @@
 """What a service shows to Prometheus, as tests read it."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -50,6 +52,13 @@ async def scrape(url: str) -> Numbers:
 def urls_in(log: str) -> list[str]:
     """Where the services that wrote this log show their metrics."""
     return re.findall(r"metrics at (http://\S+/metrics)", log)
+
+
+async def urls_of_workers(log: Path, number: int) -> list[str]:
+    """Where so many workers show theirs, as soon as all of them have said so."""
+    while len(urls := sorted(set(urls_in(log.read_text())))) < number:  # noqa: ASYNC110, ASYNC240 -- another process
+        await asyncio.sleep(0.05)
+    return urls
 
 
 @contextmanager

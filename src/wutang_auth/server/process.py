@@ -26,6 +26,7 @@ from wutang_auth.settings import LogSettings, Settings
 logger = logging.getLogger(__name__)
 
 _GRACEFUL_SECONDS = 20
+_START_SECONDS = 15  # a worker answers its supervisor when it has been imported, which a busy machine takes long for
 _HASH_NICENESS = 10
 _GC_THRESHOLD = (20_000, 20, 10)
 _M_ARENA_MAX = -8  # malloc.h
@@ -173,6 +174,7 @@ def run(settings: Settings, listener: socket.socket, *, app: FastAPI | None = No
         proxy_headers=False,
         timeout_keep_alive=settings.keep_alive,
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
+        timeout_worker_healthcheck=_START_SECONDS,
     )
     if workers > 1:
         Supervisor(config, sockets=[listener]).run()

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+from ha.stage import HEAD
 from wutang_auth.response_codes import ResponseCode
 from wutang_auth.settings import Settings
 
@@ -36,6 +37,14 @@ def test_the_page_names_the_lines_that_matter_as_they_stand_in_the_files() -> No
     ):
         assert line in text_of(name)
         assert line.removesuffix(" 503") in PAGE
+
+
+def test_the_table_is_one_that_make_ha_printed() -> None:
+    lines = PAGE.partition("<!-- table -->\n")[2].partition("<!-- end of table -->")[0].splitlines()
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert tuple(head) == HEAD
+    assert len(rows) >= 11
+    assert {cell for row in rows for cell in row[-4:]} == {"0"}
 
 
 def test_the_answer_of_haproxy_is_the_envelope() -> None:

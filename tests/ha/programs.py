@@ -18,11 +18,12 @@ from faults.cluster import free_port
 from wutang_auth.embedded.account import Account
 
 ROOT = Path(__file__).parents[2]
-DEPLOYED = ROOT / "deploy" / "high-availability"
+DEPLOYED = ROOT / "deploy"
 POSTGRESQL = Path("/usr/lib/postgresql/15/bin")
 STOP_SECONDS = 20.0
 PORTS = (
-    "12379", "12380", "5500", "5501", "5502", "6501", "8001", "8002", "8080", "8081", "8501", "8502", "9101", "9102",
+    "12379", "12380", "5500", "5501", "5502", "6501", "8001", "8002", "8080", "8081", "8501", "8502",
+    "9090", "9464", "9465",
 )  # fmt: skip
 """Those that the files and the page name."""
 _PORT = re.compile(rf"\b({'|'.join(PORTS)})\b")
@@ -47,10 +48,10 @@ class Site:
         """The text with this site's ports and directory."""
         return _PORT.sub(lambda found: str(self.ports[found[0]]), text).replace("/srv", str(self.directory))
 
-    def copy(self, to: Path) -> None:
-        """Put the files there."""
+    def copy(self, folder: str, to: Path) -> None:
+        """Put the files of this folder of deploy there."""
         to.mkdir(parents=True, exist_ok=True)
-        for path in DEPLOYED.iterdir():
+        for path in (DEPLOYED / folder).iterdir():
             (to / path.name).write_text(self.moved(path.read_text("utf-8")), "utf-8")
 
     def hand_over(self) -> None:

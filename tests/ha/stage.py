@@ -72,7 +72,7 @@ class Stage:
         # all visitors come from one address, and some try what must not work
         throttle = {"throttle_account_failures": 100, "throttle_address_failures": 1_000_000}
         return environment_of(
-            url, self.keys_file, drain_seconds=1, log_format="json", trusted_proxies="127.0.0.1",
+            url, self.keys_file, drain_seconds=3, log_format="json", trusted_proxies="127.0.0.1",
             refresh_grace=GRACE, db_pool_size=16, **throttle, **settings,
         )  # fmt: skip
 
@@ -118,7 +118,7 @@ async def _is_ready(client: httpx.AsyncClient) -> bool:
 async def staged(directory: Path) -> AsyncIterator[Stage]:
     """Everything but PgBouncer, which only some instances use."""
     site = Site(directory)
-    site.copy(directory)
+    site.copy("high-availability", directory)
     (directory / "userlist.txt").write_text(f'"{NAME}" "{site.passwords[NAME]}"\n')
     keys_file = directory / "keys.json"
     key_file.save(KeyRing.generate(), keys_file)

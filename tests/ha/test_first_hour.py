@@ -41,7 +41,8 @@ async def test_every_command_of_the_page(shared_memory: Path, record_property: C
     blocks = BLOCK.findall(PAGE)
     checkout = Path(mkdtemp(dir=shared_memory))
     site = Site(checkout)
-    site.copy(checkout / "deploy" / "high-availability")
+    for folder in ("high-availability", "monitoring"):
+        site.copy(folder, checkout / "deploy" / folder)
     text = site.moved(script(blocks))
     (checkout / "script.sh").write_text(text, "utf-8")
     site.hand_over()

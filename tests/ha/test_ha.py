@@ -93,22 +93,26 @@ async def _asked_for(seconds: float, client: httpx.AsyncClient, token: str) -> l
 
 
 async def test_standby_frozen(stage: Stage, report: Report) -> None:
-    """Writes wait for it until Patroni drops it; reads go on."""
+    """Writes wait for it until Patroni drops it, and all visitors come to one; reads go on."""
     _, standby = await stage.cluster.in_step()
-    async with stage.load(*stage.instances) as load:
+    async with stage.services[stage.instances[0]].client() as client, stage.load(*stage.instances) as load:
+        login = token_pair(await client.post("/api/auth/login", json={"email": EMAILS[0], "password": PASSWORD}))
         await load.serve()
         began = time.monotonic()
         standby.freeze()
+        asked = await _asked_for(12, client, login.access_token)
         await stage.cluster.dropped(standby)
         await load.serve(AGAIN)
     report("synchronous standby and its Patroni frozen", load, began)
+    assert asked.count(200) > 0.9 * len(asked)
 
 
 @pytest.mark.parametrize("failsafe_mode", [True, False])
 async def test_etcd_away(stage: Stage, report: Report, *, failsafe_mode: bool) -> None:
     await stage.cluster.in_step()
-    await stage.cluster.control("edit-config", "--set", f"failsafe_mode={str(failsafe_mode).lower()}", "--quiet")
-    await asyncio.sleep(15)  # more than `loop_wait`: each Patroni reads it once a loop
+    if not failsafe_mode:
+        await stage.cluster.control("edit-config", "--set", "failsafe_mode=false", "--quiet")
+        await asyncio.sleep(15)  # more than `loop_wait`: each Patroni reads it once a loop
     async with stage.load(*stage.instances) as load:
         await load.serve()
         began = time.monotonic()

@@ -177,6 +177,8 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "a link that is a script": ("LINK_VERIFY", f"javascript:{CANARY}#{{token}}", "{token} behind its #"),
     "a domain with a path": ("REGISTRATION_DOMAINS", f"shop.example,{CANARY}/x", "must be domains such as"),
     "registration for some": ("REGISTRATION", CANARY, "input should be 'off', 'domains' or 'open'"),
+    "second factors for some": ("MFA", CANARY, "input should be 'off', 'optional', 'writers' or 'all'"),
+    "a name with a colon for apps": ("MFA_ISSUER", f"{CANARY}: shop", "must not contain a colon"),
     "a link for ever": ("RESET_TTL", "86401", "less than or equal to 86400"),
     "a URL of another database": ("DATABASE_URL", f"mysql://{CANARY}@h/d", "must be a URL that begins with postgresql://"),
     "JDBC's URL": ("DATABASE_URL", f"jdbc:postgresql://{CANARY}@h/d", "must be a URL that begins with"),

@@ -17,6 +17,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import Uuid as UuidType
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Column, Field, SQLModel
 
 NOW = text("now()")
@@ -89,6 +90,8 @@ class Session(SQLModel, table=True):
         sa_column=Column(DateTime(timezone=True), nullable=True, server_default=NOW)
     )
     """When its user last proved who it is; None: nobody knows, as of sessions older than this column."""
+    amr: list[str] | None = Field(sa_column=Column(ARRAY(Text), nullable=True))
+    """By what, as RFC 8176 names it: `pwd`, `otp`, `mfa`; None: by the password alone, as far as is known."""
     access_expires_at: datetime = Field(
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("now() + interval '1 day'"))
     )
@@ -193,6 +196,58 @@ class MailToken(SQLModel, table=True):
     """The other address of a change, as compared."""
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     created_at: datetime = Field(sa_column=_timestamp())
+
+
+class Totp(SQLModel, table=True):
+    """The secret that a user's app makes codes of (RFC 6238), encrypted; one app a user."""
+
+    __tablename__ = "totps"
+    __table_args__ = (
+        Index("ix_totps_kid", "kid"),
+        Index("ix_totps_unconfirmed", "created_at", postgresql_where=text("confirmed_at IS NULL")),
+    )
+
+    user_id: int = Field(sa_column=Column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True))
+    secret: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    """The nonce, then the ciphertext."""
+    kid: str = Field(sa_column=Column(Text, nullable=False))
+    """The key of the key ring that it is encrypted with."""
+    last_step: int = Field(sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
+    """The time step of the last code that was used: none of before is taken again."""
+    confirmed_at: datetime | None = Field(sa_column=_timestamp(nullable=True))
+    """When the first code came; None: until then it is no factor."""
+    created_at: datetime = Field(sa_column=_timestamp())
+
+
+class RecoveryCode(SQLModel, table=True):
+    """The SHA-256 of a code that stands in for the app, once."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: int = Field(sa_column=Column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True))
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+
+
+class Challenge(SQLModel, table=True):
+    """What was begun with a first factor and waits for a second one; of its token there is only the SHA-256."""
+
+    __tablename__ = "challenges"
+    __table_args__ = (
+        Index("ix_challenges_user_id", "user_id"),
+        Index("ix_challenges_expires_at", "expires_at"),
+        {"postgresql_with": {"autovacuum_vacuum_scale_factor": "0.05"}},
+    )
+
+    digest: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    purpose: str = Field(sa_column=Column(Text, nullable=False))
+    """`login`."""
+    user_id: int | None = Field(sa_column=_owner())
+    verified_hash: str | None = Field(sa_column=Column(Text, nullable=True))
+    """The stored hash of the password that was right: with another one the challenge counts no more."""
+    detail: dict[str, str] | None = Field(sa_column=Column(JSONB, nullable=True))
+    """For kinds of factors that have more to remember."""
+    attempts: int = Field(sa_column=Column(Integer, nullable=False, server_default=text("0")))
+    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
 class LegacyToken(SQLModel, table=True):

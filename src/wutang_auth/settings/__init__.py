@@ -2,6 +2,7 @@
 
 from wutang_auth.settings.groups import (
     DatabaseSettings,
+    FactorSettings,
     HttpSettings,
     KeySettings,
     LegacySettings,
@@ -20,6 +21,7 @@ from wutang_auth.settings.values import Network
 __all__ = [
     "PREFIX",
     "DatabaseSettings",
+    "FactorSettings",
     "HttpSettings",
     "KeySettings",
     "LegacySettings",

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from wutang_auth.settings.database_url import implied_settings
 from wutang_auth.settings.loading import PREFIX, SettingsGroup, is_set
@@ -19,6 +19,7 @@ from wutang_auth.settings.values import (
     Origins,
     PostgresUrl,
     RootPath,
+    without_colon,
 )
 
 
@@ -81,7 +82,10 @@ class TokenSettings(SettingsGroup):
         100, ge=1, le=10_000, description="sessions of a user, at most; one more login ends the oldest"
     )
     fresh_seconds: int = Field(
-        300, ge=1, le=86_400, description="how long after a login or `reauthenticate` the address may be changed"
+        300,
+        ge=1,
+        le=86_400,
+        description="how long after a login or `reauthenticate` address and second factors may be changed",
     )
     clock_skew: int = Field(5, ge=0, le=60, description="how far in the future a token's `iat` and `nbf` may lie")
 
@@ -150,6 +154,18 @@ class ThrottleSettings(SettingsGroup):
     )
 
 
+class FactorSettings(SettingsGroup):
+    """Whether there are second factors, and who must have one."""
+
+    mfa: Annotated[Literal["off", "optional", "writers", "all"], ANY_CASE] = Field(
+        "off",
+        description="second factors: off; for who adds one; or needed, by who has the scope `users:write`, or by all",
+    )
+    mfa_issuer: Annotated[str, AfterValidator(without_colon)] = Field(
+        "", max_length=64, description="what apps call the account beside its e-mail; empty: the issuer, or its host"
+    )
+
+
 class HttpSettings(SettingsGroup):
     """How the service stands behind gateways and towards browsers."""
 
@@ -209,6 +225,7 @@ class Settings(
     HttpSettings,
     MailSettings,
     ThrottleSettings,
+    FactorSettings,
     PasswordSettings,
     LegacySettings,
     TokenSettings,

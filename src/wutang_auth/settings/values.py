@@ -97,6 +97,17 @@ def _metrics_port(value: int | None) -> int | None:
     return value
 
 
+def without_colon(value: str) -> str:
+    """The text, if it has no colon, which in the URI of an app parts the name from the account.
+
+    Raises:
+        ValueError: it has one.
+    """
+    if ":" in value:
+        raise ValueError("must not contain a colon")
+    return value
+
+
 def _lower_case(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 

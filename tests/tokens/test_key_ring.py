@@ -4,9 +4,11 @@ import asyncio
 import json
 import logging
 import re
+import tempfile
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from support.tampering import spare_bits
 from support.tokens import bearer, decode_segment, header_of
 from support.users import add_and_log_in, log_in, token_pair
 from wutang_auth.service.maintenance import Intervals
-from wutang_auth.tokens import key_file
+from wutang_auth.tokens import base64url, key_file
 from wutang_auth.tokens.key_ring import Algorithm, KeyRing, KeyRingError, thumbprint
 
 ALGORITHMS: tuple[Algorithm, ...] = ("ES256", "RS256", "HS256")
@@ -173,6 +175,86 @@ def test_ring_is_refused_in_one_line_without_key_material(name: str, tmp_path: P
             for member in ("d", "k", "p", "q"):
                 assert key.members.get(member, "absent") not in said
     assert refused.value.__suppress_context__
+
+
+ENCRYPTING = KeyRing.generate().with_encryption()
+
+
+def encryption(**members: Any) -> bytes:
+    """The file of a good ring with keys that encrypt, with other members in the first of these."""
+    ring = json.loads(saved(ENCRYPTING))
+    first = next(key for key in ring["keys"] if key["use"] == "enc")
+    first |= members
+    return json.dumps(ring).encode()
+
+
+def saved(ring: KeyRing) -> str:
+    """The text of a ring's file."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "keys.json"
+        key_file.save(ring, path)
+        return path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ({"use": "sig"}, "key 3: use must be enc"),
+        ({"alg": "HS256"}, "key 3: use must be sig"),
+        ({"alg": "A128GCM"}, "key 3: alg must be one of ES256, RS256, HS256, A256GCM"),
+        ({"kty": "EC"}, "key 3: kty must be oct for A256GCM"),
+        ({"k": "c2VjcmV0"}, "key 3: an encryption key must have 32 bytes"),
+        ({"k": "a+b/c="}, "key 3: its members must be base64url"),
+        ({"k": 1}, "key 3: k is missing"),
+        ({"kid": "mine"}, "key 3: kid must be the key's RFC 7638 thumbprint"),
+        ({"state": "next"}, "exactly one encryption key must be active, 0 are"),
+        ({"state": "first"}, "key 3: state must be one of"),
+        ({"created_at": "yesterday"}, "key 3: created_at must be an RFC 3339 time"),
+    ],
+)
+def test_a_bad_key_that_encrypts_is_refused(members: dict[str, Any], reason: str) -> None:
+    with pytest.raises(KeyRingError) as refused:
+        key_file.parse(encryption(**members))
+    assert reason in str(refused.value)
+    for key in ENCRYPTING.encryption:
+        assert base64url.encode(key.secret) not in str(refused.value)
+
+
+def test_keys_that_encrypt_are_read_back_and_never_published() -> None:
+    assert key_file.parse(saved(ENCRYPTING).encode()) == ENCRYPTING
+    assert [key.state for key in ENCRYPTING.encryption] == ["active", "next"]
+    assert {key["use"] for key in ENCRYPTING.jwks()["keys"]} == {"sig"}
+    assert len(ENCRYPTING.jwks()["keys"]) == 2
+    for key in ENCRYPTING.encryption:
+        assert base64url.encode(key.secret) not in json.dumps(ENCRYPTING.jwks())
+        assert str(key.secret) not in repr(ENCRYPTING)
+
+
+def test_keys_that_encrypt_survive_what_is_done_to_those_that_sign() -> None:
+    now = datetime.now(UTC)
+    rotated = ENCRYPTING.rotated(now, force=True)
+    retired = rotated.with_retired(rotated.keys[0].kid, now)
+    dropped = retired.without(rotated.keys[0].kid, now, longest_ttl=0, force=True)
+    assert dropped.encryption == rotated.encryption == ENCRYPTING.encryption
+
+
+def test_keys_that_encrypt_are_rotated_and_dropped_by_themselves() -> None:
+    now = datetime.now(UTC)
+    with pytest.raises(KeyRingError, match="wait until it is"):
+        ENCRYPTING.with_rotated_encryption(ENCRYPTING.encryption[1].created_at)
+    rotated = ENCRYPTING.with_rotated_encryption(now, force=True)
+    first, second = ENCRYPTING.encryption
+    assert [(key.kid, key.state) for key in rotated.encryption[:2]] == [(first.kid, "retired"), (second.kid, "active")]
+    assert rotated.encrypting is rotated.encryption[1]
+    assert rotated.keys == ENCRYPTING.keys
+    assert first.kid not in {key.kid for key in rotated.without_encryption(first.kid).encryption}
+    for ring, kid in ((rotated, second.kid), (rotated, rotated.encryption[2].kid), (rotated, "unknown")):
+        with pytest.raises(KeyRingError):
+            ring.without_encryption(kid)
+    with pytest.raises(KeyRingError, match="there is an encryption key already"):
+        ENCRYPTING.with_encryption()
+    with pytest.raises(KeyRingError, match="keys generate --encryption"):
+        KeyRing.generate().with_rotated_encryption(now)
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS)

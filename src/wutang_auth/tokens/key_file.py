@@ -7,7 +7,7 @@ import stat
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -15,14 +15,19 @@ from wutang_auth.fields import format_timestamp, parse_dumped_timestamp
 from wutang_auth.tokens import base64url, strict_json
 from wutang_auth.tokens.key_ring import (
     ALGORITHMS,
+    ENCRYPTION,
+    ENCRYPTION_KEY_BYTES,
     KEY_TYPES,
     PRIVATE_MEMBERS,
     PUBLIC_MEMBERS,
     STATES,
     Algorithm,
+    EncryptionKey,
     KeyRing,
     KeyRingError,
     SigningKey,
+    State,
+    encryption_kid,
     thumbprint,
 )
 
@@ -64,14 +69,19 @@ def parse(text: bytes) -> KeyRing:
         raise KeyRingError("not a JSON document with unique names") from None
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
         raise KeyRingError('not a JWK Set: {"keys": [...]}')
-    keys = tuple(_parse_key(number, jwk) for number, jwk in enumerate(document["keys"], 1))
-    kids = [key.kid for key in keys]
+    found = [_parse_key(number, jwk) for number, jwk in enumerate(document["keys"], 1)]
+    keys = tuple(key for key in found if isinstance(key, SigningKey))
+    encryption = tuple(key for key in found if isinstance(key, EncryptionKey))
+    kids = [key.kid for key in found]
     if duplicate := next((kid for kid in kids if kids.count(kid) > 1), None):
         raise KeyRingError(f"the key {duplicate} is there twice")
     active = [key.kid for key in keys if key.state == "active"]
     if len(active) != 1:
         raise KeyRingError(f"exactly one key must be active, {len(active)} are")
-    return KeyRing(keys)
+    encrypting = [key.kid for key in encryption if key.state == "active"]
+    if encryption and len(encrypting) != 1:
+        raise KeyRingError(f"exactly one encryption key must be active, {len(encrypting)} are")
+    return KeyRing(keys, encryption)
 
 
 def save(ring: KeyRing, path: Path) -> None:
@@ -80,7 +90,7 @@ def save(ring: KeyRing, path: Path) -> None:
     Raises:
         KeyRingError: the file cannot be written.
     """
-    document = {"keys": [_to_member(key) for key in ring.keys]}
+    document = {"keys": [_to_member(key) for key in ring.all]}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -103,36 +113,53 @@ def save(ring: KeyRing, path: Path) -> None:
         raise KeyRingError(f"the key ring {path} cannot be written: {error.strerror}") from None
 
 
-def _parse_key(number: int, jwk: object) -> SigningKey:
+def _parse_key(number: int, jwk: object) -> SigningKey | EncryptionKey:
     if not isinstance(jwk, dict):
         raise KeyRingError(f"key {number} is not an object")
-    alg, state, kid = jwk.get("alg"), jwk.get("state"), jwk.get("kid")
-    if alg not in ALGORITHMS:
-        raise KeyRingError(f"key {number}: alg must be one of {', '.join(ALGORITHMS)}")
+    alg, state = jwk.get("alg"), jwk.get("state")
+    if alg not in (*ALGORITHMS, ENCRYPTION):
+        raise KeyRingError(f"key {number}: alg must be one of {', '.join(ALGORITHMS)}, {ENCRYPTION}")
     if state not in STATES:
         raise KeyRingError(f"key {number}: state must be one of {', '.join(STATES)}")
-    kty = KEY_TYPES[alg]
+    kty, use = ("oct", "enc") if alg == ENCRYPTION else (KEY_TYPES[alg], "sig")
     if jwk.get("kty") != kty:
         raise KeyRingError(f"key {number}: kty must be {kty} for {alg}")
-    if jwk.get("use", "sig") != "sig":
-        raise KeyRingError(f"key {number}: use must be sig")
+    # SECURITY: one of ours that encrypts says so; it must not sign by mistake
+    if jwk.get("use", "sig") != use:
+        raise KeyRingError(f"key {number}: use must be {use}")
     names = PUBLIC_MEMBERS[kty] + PRIVATE_MEMBERS[kty]
     members = {name: jwk.get(name) for name in names}
     if missing := [name for name, value in members.items() if not isinstance(value, str)]:
         raise KeyRingError(f"key {number}: {missing[0]} is missing")
     checked = cast(dict[str, str], members)
+    if alg == ENCRYPTION:
+        return _encryption_key(number, state, checked["k"], jwk)
     _check_strength(number, alg, checked)
-    expected = thumbprint(checked, kty)
-    if kid != expected:
+    kid = _checked_kid(number, jwk, thumbprint(checked, kty))
+    return SigningKey(kid, alg, state, *_times(number, jwk), checked)
+
+
+def _encryption_key(number: int, state: State, text: str, jwk: dict[str, Any]) -> EncryptionKey:
+    try:
+        secret = base64url.decode(text)
+    except ValueError:
+        raise KeyRingError(f"key {number}: its members must be base64url") from None
+    if len(secret) != ENCRYPTION_KEY_BYTES:
+        raise KeyRingError(f"key {number}: an encryption key must have {ENCRYPTION_KEY_BYTES} bytes")
+    kid = _checked_kid(number, jwk, encryption_kid(secret))
+    return EncryptionKey(kid, state, *_times(number, jwk), secret)
+
+
+def _checked_kid(number: int, jwk: dict[str, Any], expected: str) -> str:
+    if jwk.get("kid") != expected:
         raise KeyRingError(f"key {number}: kid must be the key's RFC 7638 thumbprint")
-    return SigningKey(
-        expected,
-        alg,
-        state,
-        _timestamp(number, "created_at", jwk.get("created_at")) or datetime.fromtimestamp(0, UTC),
-        _timestamp(number, "retired_at", jwk.get("retired_at")),
-        checked,
-    )
+    return expected
+
+
+def _times(number: int, jwk: dict[str, Any]) -> tuple[datetime, datetime | None]:
+    """When a key was made and retired; one that does not tell is as old as can be."""
+    created_at = _timestamp(number, "created_at", jwk.get("created_at"))
+    return created_at or datetime.fromtimestamp(0, UTC), _timestamp(number, "retired_at", jwk.get("retired_at"))
 
 
 def _check_strength(number: int, alg: Algorithm, members: dict[str, str]) -> None:
@@ -192,8 +219,12 @@ def _timestamp(number: int, name: str, value: object) -> datetime | None:
         raise KeyRingError(f"key {number}: {name} must be an RFC 3339 time") from None
 
 
-def _to_member(key: SigningKey) -> dict[str, str]:
-    member = {**key.private_jwk(), "use": "sig", "state": key.state, "created_at": format_timestamp(key.created_at)}
+def _to_member(key: SigningKey | EncryptionKey) -> dict[str, str]:
+    if isinstance(key, SigningKey):
+        member = {**key.private_jwk(), "use": "sig"}
+    else:
+        member = {"kty": "oct", "alg": ENCRYPTION, "kid": key.kid, "k": base64url.encode(key.secret), "use": "enc"}
+    member |= {"state": key.state, "created_at": format_timestamp(key.created_at)}
     if key.retired_at is not None:
         member["retired_at"] = format_timestamp(key.retired_at)
     return member

@@ -1,11 +1,11 @@
-"""The key ring: signing keys, each with a state, of which exactly one signs."""
+"""The key ring: signing keys, each with a state, of which exactly one signs; and those that encrypt second factors."""
 
 import json
 import os
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Literal, Self, get_args
+from typing import Final, Literal, Self, TypeVar, get_args
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -16,6 +16,9 @@ Algorithm = Literal["ES256", "RS256", "HS256"]
 State = Literal["next", "active", "retired"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 STATES: tuple[State, ...] = get_args(State)
+ENCRYPTION: Final = "A256GCM"
+"""The `alg` of keys that encrypt (RFC 7518 section 5.3)."""
+ENCRYPTION_KEY_BYTES: Final = 32
 
 PICKED_UP_SECONDS = 5
 """Running services have read a changed file after so long, where they all read the same one."""
@@ -56,15 +59,40 @@ class SigningKey:
 
 
 @dataclass(frozen=True, slots=True)
+class EncryptionKey:
+    """One key that encrypts secrets of second factors, and its state; it is shared with nobody and never published."""
+
+    kid: str
+    state: State
+    created_at: datetime
+    retired_at: datetime | None
+    secret: bytes = field(repr=False)
+
+
+Key = TypeVar("Key", SigningKey, EncryptionKey)
+
+
+@dataclass(frozen=True, slots=True)
 class KeyRing:
-    """Keys in their states; exactly one is active and signs."""
+    """Keys in their states; exactly one is active and signs, and one encrypts if any does."""
 
     keys: tuple[SigningKey, ...]
+    encryption: tuple[EncryptionKey, ...] = ()
 
     @property
     def active(self) -> SigningKey:
         """The key that signs."""
         return next(key for key in self.keys if key.state == "active")
+
+    @property
+    def all(self) -> "list[SigningKey | EncryptionKey]":
+        """Those that sign and those that encrypt."""
+        return [*self.keys, *self.encryption]
+
+    @property
+    def encrypting(self) -> EncryptionKey | None:
+        """The key that encrypts; None: there is none."""
+        return next((key for key in self.encryption if key.state == "active"), None)
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public JWK Set (RFC 7517 section 5): `next` and `retired` keys too, shared secrets never."""
@@ -86,21 +114,50 @@ class KeyRing:
         following = next((key for key in self.keys if key.state == "next"), None)
         if following is None:
             raise KeyRingError("there is no next key; `keys generate --next` adds one")
-        age = int((now - following.created_at).total_seconds())
-        if age < picked_up and not force:
-            raise KeyRingError(
-                f"the next key is {max(age, 0)} s old, and not every service may have it before {picked_up} s: "
-                f"wait {picked_up - age} s, or --force"
-            )
-        keys = []
-        for key in self.keys:
-            if key is following:
-                keys.append(replace(key, state="active"))
-            elif key.state == "active":
-                keys.append(replace(key, state="retired", retired_at=now))
-            else:
-                keys.append(key)
-        return KeyRing((*keys, _generate_key(following.alg, "next")))
+        fresh = _generate_key(following.alg, "next")
+        keys = _rotated(self.keys, following, now, fresh=fresh, picked_up=picked_up, force=force)
+        return replace(self, keys=keys)
+
+    def with_encryption(self) -> "KeyRing":
+        """The same with a key that encrypts, and the one that will follow it, as far as they are missing.
+
+        Raises:
+            KeyRingError: both are there already.
+        """
+        there = {key.state for key in self.encryption}
+        wanted: tuple[State, ...] = ("active", "next")
+        added = tuple(_generate_encryption_key(state) for state in wanted if state not in there)
+        if not added:
+            raise KeyRingError("there is an encryption key already; `keys rotate --encryption` replaces it")
+        return replace(self, encryption=(*self.encryption, *added))
+
+    def with_rotated_encryption(
+        self, now: datetime, *, picked_up: int = PICKED_UP_SECONDS, force: bool = False
+    ) -> "KeyRing":
+        """The next key encrypts, the active one only decrypts, and a fresh key is next; `picked_up` is in seconds.
+
+        Raises:
+            KeyRingError: there is no next key, or not every service may have read it yet.
+        """
+        following = next((key for key in self.encryption if key.state == "next"), None)
+        if following is None:
+            raise KeyRingError("there is no next encryption key; `keys generate --encryption` adds one")
+        fresh = _generate_encryption_key("next")
+        keys = _rotated(self.encryption, following, now, fresh=fresh, picked_up=picked_up, force=force)
+        return replace(self, encryption=keys)
+
+    def without_encryption(self, kid: str) -> "KeyRing":
+        """This encryption key is gone, and with it each secret that it encrypted.
+
+        Raises:
+            KeyRingError: there is no such key, or it is needed.
+        """
+        key = next((key for key in self.encryption if key.kid == kid), None)
+        if key is None:
+            raise KeyRingError(f"there is no key {kid}; `keys list` shows them")
+        if key.state != "retired":
+            raise KeyRingError("it is the key that encrypts, or the next one; `keys rotate --encryption` first")
+        return replace(self, encryption=tuple(other for other in self.encryption if other is not key))
 
     def with_next(self, alg: Algorithm) -> "KeyRing":
         """One more key, to be rotated to.
@@ -110,7 +167,7 @@ class KeyRing:
         """
         if any(key.state == "next" for key in self.keys):
             raise KeyRingError("there is a next key already; `keys drop` it first")
-        return KeyRing((*self.keys, _generate_key(alg, "next")))
+        return replace(self, keys=(*self.keys, _generate_key(alg, "next")))
 
     def with_retired(self, kid: str, now: datetime) -> "KeyRing":
         """This key never signs again; what it signed stays valid.
@@ -120,7 +177,7 @@ class KeyRing:
         """
         key = self._not_active(kid)
         retired = replace(key, state="retired", retired_at=key.retired_at or now)
-        return KeyRing(tuple(retired if other is key else other for other in self.keys))
+        return replace(self, keys=tuple(retired if other is key else other for other in self.keys))
 
     def without(self, kid: str, now: datetime, *, longest_ttl: int, force: bool = False) -> "KeyRing":
         """This key is gone, and with it every token that it signed; `longest_ttl` is in seconds.
@@ -135,7 +192,7 @@ class KeyRing:
                 f"tokens that it signed may live until {format_timestamp(dead_at)}; "
                 "wait, or --force and log their users out"
             )
-        return KeyRing(tuple(other for other in self.keys if other is not key))
+        return replace(self, keys=tuple(other for other in self.keys if other is not key))
 
     def _not_active(self, kid: str) -> SigningKey:
         key = next((key for key in self.keys if key.kid == kid), None)
@@ -144,6 +201,32 @@ class KeyRing:
         if key.state == "active":
             raise KeyRingError("it is the key that signs; `keys rotate` first")
         return key
+
+
+def _rotated(
+    keys: tuple[Key, ...], following: Key, now: datetime, *, fresh: Key, picked_up: int, force: bool
+) -> tuple[Key, ...]:
+    """The keys after one step: `following` is active, the one that was is retired, and `fresh` is added.
+
+    Raises:
+        KeyRingError: not every service may have read the following one yet.
+    """
+    age = int((now - following.created_at).total_seconds())
+    if age < picked_up and not force:
+        raise KeyRingError(
+            f"the next key is {max(age, 0)} s old, and not every service may have it before {picked_up} s: "
+            f"wait {picked_up - age} s, or --force"
+        )
+    found: list[Key] = []
+    for key in keys:
+        if key is following:
+            found.append(replace(key, state="active"))
+        elif key.state == "active":
+            found.append(replace(key, state="retired", retired_at=now))
+        else:
+            found.append(key)
+    found.append(fresh)
+    return tuple(found)
 
 
 def thumbprint(members: dict[str, str], kty: str) -> str:
@@ -171,5 +254,18 @@ def _generate_key(alg: Algorithm, state: State) -> SigningKey:
         members |= {name: base64url.encode_int(part) for name, part in zip(PRIVATE_MEMBERS["RSA"], parts, strict=True)}
     else:
         members = {"k": base64url.encode(os.urandom(32))}
-    created_at = datetime.now(UTC).replace(microsecond=0)
-    return SigningKey(thumbprint(members, KEY_TYPES[alg]), alg, state, created_at, None, members)
+    return SigningKey(thumbprint(members, KEY_TYPES[alg]), alg, state, _now(), None, members)
+
+
+def _generate_encryption_key(state: State) -> EncryptionKey:
+    secret = os.urandom(ENCRYPTION_KEY_BYTES)
+    return EncryptionKey(encryption_kid(secret), state, _now(), None, secret)
+
+
+def encryption_kid(secret: bytes) -> str:
+    """The thumbprint of a key that encrypts; the key has too many bits to be guessed from it."""
+    return thumbprint({"k": base64url.encode(secret)}, "oct")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)

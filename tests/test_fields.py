@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wutang_auth.fields import EMAIL_MAX_LENGTH, canonical_email, parse_email
+from wutang_auth.fields import EMAIL_MAX_LENGTH, canonical_email, parse_code, parse_email
 
 quick = settings(max_examples=300, deadline=None, derandomize=True, database=None)
 
@@ -134,3 +134,31 @@ def test_the_longest_address_takes_little_time() -> None:
         with pytest.raises(ValueError, match="not an e-mail address"):
             parse_email(f"a@{domain}x")
         assert time.process_time() - started < 0.1
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "123456",
+        " 123456\t",
+        "123 456",
+        "123-456",
+        "1 2 3 4 5 6",
+        "\u00a0123\u00a0456",
+        "123456\n",
+        "１２３４５６",
+        "１２３　４５６",
+        "123－456",
+    ],
+)
+def test_a_code_is_its_six_digits_however_they_are_typed(typed: str) -> None:
+    assert parse_code(typed) == "123456"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["", "12345", "1234567", "12345a", "12.456", "+12345", "١٢٣٤٥٦", "①②③④⑤⑥⑦", "1" * 5000, "\ud800" * 6],
+)
+def test_what_is_no_code_is_refused(typed: str) -> None:
+    with pytest.raises(ValueError, match="not a code"):
+        parse_code(typed)

@@ -18,11 +18,14 @@ Event = Literal[
     "reset_asked", "password_reset", "email_verified", "email_change_asked", "email_changed", "email_change_undone",
     "invited", "reauthenticated", "reauthentication_failed", "mail_sent", "mail_refused", "mail_given_up",
     "tokens_imported",
+    "second_factor_asked", "second_factor_failed", "factor_added", "factor_removed", "factors_reset",
+    "recovery_codes_renewed", "recovery_code_used",
 ]  # fmt: skip
 OwnReason = Literal[
     "unknown e-mail", "wrong password", "disabled", "changed meanwhile", "too many attempts", "address not verified",
     "refresh token reused", "everywhere", "too many", "wrong current password",
     "all", "all that began before",
+    "wrong code", "used code", "no such challenge", "totp",
 ]  # fmt: skip
 Reason = OwnReason | RefusalReason | MailKind
 
@@ -36,6 +39,11 @@ REASONS: Final[Mapping[Event, Sequence[Reason | None]]] = {
     "session_ended": (None, "too many"),
     "sessions_revoked": (None, "all", "all that began before"),
     "reauthentication_failed": ("wrong password", "changed meanwhile"),
+    "second_factor_failed": (
+        "wrong code", "used code", "no such challenge", "changed meanwhile", "too many attempts",
+    ),
+    "factor_added": ("totp",),
+    "factor_removed": ("totp",),
     "password_change_failed": ("wrong current password", "changed meanwhile"),
     "access_refused": get_args(RefusalReason),
     "legacy_refused": get_args(RefusalReason),
@@ -58,12 +66,15 @@ def record(
     reason: Reason | None = None,
     detail: str | None = None,
     changed: Sequence[str] = (),
+    amr: Sequence[str] = (),
     is_routine: bool = False,
 ) -> None:
     """Log an event; `actor_id` is who did it, where that is not the user, and `changed` names fields, not values.
 
     `detail` is what no fixed words say, such as a mail server's answer; it is logged behind the reason. An event that
     is routine is logged at the level `debug`.
+
+    `amr` is by what a session's user proved who it is (RFC 8176), where second factors are on.
     """
     for listener in listeners:
         listener(event, reason)
@@ -78,6 +89,7 @@ def record(
         "actor_id": actor_id,
         "reason": ": ".join(filter(None, (reason, detail))) or None,
         "changed": ",".join(changed) or None,
+        "amr": ",".join(amr) or None,
         "ip": context.client_address,
         "request_id": context.request_id,
     }

@@ -13,6 +13,8 @@ AuthError
 │   ├── EmailTaken
 │   ├── DeadLink
 │   ├── WrongCurrentPassword
+│   ├── WrongCode
+│   ├── FactorExists
 │   ├── ScopeNotHeld
 │   └── SelfLockout
 ├── MethodNotAllowed           40001  405
@@ -25,14 +27,18 @@ AuthError
 ├── InsufficientScope          40003  403
 ├── EmailNotVerified           40003  403
 ├── NotFresh                   40003  403
+├── SecondFactorNeeded         40003  403
+├── SecondFactorMissing        40003  403
 ├── NotFound                   40004  404
-│   └── MailIsOff
+│   ├── MailIsOff
+│   └── FactorsAreOff
 └── Failed                     50001  500
     └── Unavailable            50001  503
         ├── DatabaseUnavailable
         │   ├── DatabaseMisconfigured
         │   │   └── DatabaseUnfit
         │   └── SchemaLocked
+        ├── SecretUnreadable
         └── Overloaded
 
 A class names its response code and, where it differs from the code's own, its HTTP status.
@@ -144,6 +150,14 @@ class WrongCurrentPassword(Conflict):
     """The current password is another one."""
 
 
+class WrongCode(Conflict):
+    """The code is another one, was used already, or comes too late."""
+
+
+class FactorExists(Conflict):
+    """There is such a second factor already: remove it first."""
+
+
 class ScopeNotHeld(Conflict):
     """A caller may give only the scopes that it holds itself."""
 
@@ -238,10 +252,38 @@ class NotFresh(AuthError):
     code = ResponseCode.INSUFFICIENT_SCOPE
     status = 403
 
-    def __init__(self, max_age: int) -> None:
+    def __init__(self, max_age: int | None, amr: Sequence[str] = (), *, methods: Sequence[str] = ("password",)) -> None:
         super().__init__()
         self.max_age = max_age
-        """Seconds that it may lie back."""
+        """Seconds that it may lie back; None: it may be as old as the session."""
+        self.amr = amr
+        """By what it must be proven, all of them (RFC 8176); none: by whatever the user has."""
+        self.methods = methods
+        """What the user has to give for it, all of them: `password`, and `totp` of who has such a factor."""
+
+
+class SecondFactorNeeded(AuthError):
+    """The password is right and not enough: `POST /api/auth/login/second` with the challenge in `data.mfa` is next."""
+
+    code = ResponseCode.INSUFFICIENT_SCOPE
+    status = 403
+
+    def __init__(self, challenge: str, expires_in: int, methods: Sequence[str]) -> None:
+        super().__init__()
+        self.challenge = challenge
+        self.expires_in = expires_in
+        """Seconds."""
+        self.methods = tuple(methods)
+        """Of which one is needed."""
+
+
+class SecondFactorMissing(AuthError):
+    """This user must have a second factor and has none yet: it may add one, refresh and log out."""
+
+    code = ResponseCode.INSUFFICIENT_SCOPE
+    status = 403
+    methods: tuple[str, ...] = ("totp",)
+    """Those that can be added."""
 
 
 class NotFound(AuthError):
@@ -253,6 +295,10 @@ class NotFound(AuthError):
 
 class MailIsOff(NotFound):
     """Mail is off: the service has no `WUTANG_SMTP_URL`."""
+
+
+class FactorsAreOff(NotFound):
+    """Second factors are off: `WUTANG_MFA` is `off`."""
 
 
 class Failed(AuthError):
@@ -285,6 +331,10 @@ class DatabaseUnfit(DatabaseMisconfigured):
 
 class SchemaLocked(DatabaseUnavailable):
     """Another session holds a lock that a migration needs. Nothing has changed."""
+
+
+class SecretUnreadable(Unavailable):
+    """The secret of a second factor cannot be decrypted, so that nobody is let in by it."""
 
 
 class Overloaded(Unavailable):

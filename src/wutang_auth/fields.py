@@ -10,6 +10,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import Literal
 from uuid import UUID
 
+from wutang_auth.records import record
+
 # -- E-mail addresses -------------------------------------------------------------------------------------------------
 
 EMAIL_MAX_LENGTH = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
@@ -135,11 +137,50 @@ NO_PASSWORD = "!"  # noqa: S105 -- it stands for none
 
 MailKind = Literal[
     "register", "already_registered", "reset", "invite", "verify", "email_change", "email_agree",
-    "email_changed_notice", "password_changed", "password_reset",
+    "email_changed_notice", "password_changed", "password_reset", "factor_added", "factor_removed", "factors_reset",
+    "recovery_code_used",
 ]  # fmt: skip
 """What a mail is about."""
 Purpose = Literal["register", "reset", "invite", "verify", "email_change", "email_agree", "email_undo"]
 """What the link of a mail is for, as it also stands in the link."""
+
+# -- Codes of second factors, as people type them ---------------------------------------------------------------------
+
+_CODE_MAX_SENT = 64
+_SEPARATORS = re.compile(r"[\s\u2010\u2011\u2013-]")
+_LOOK_ALIKES = str.maketrans("OIL", "011")  # Crockford's base32
+_CODE = re.compile("[0-9]{6}")
+_RECOVERY_CODE = re.compile("[0-9A-HJKMNP-TV-Z]{25}")
+
+
+def parse_code(text: str) -> str:
+    """The code of an app: its six digits, whatever separates them, also full-width ones.
+
+    Raises:
+        ValueError: not six digits.
+    """
+    code = _typed(text)
+    if not _CODE.fullmatch(code):
+        raise ValueError("not a code")
+    return code
+
+
+def parse_recovery_code(text: str) -> str:
+    """A recovery code: its 25 characters in upper case without hyphens; O is 0, and I and L are 1.
+
+    Raises:
+        ValueError: it cannot be one.
+    """
+    code = _typed(text).upper().translate(_LOOK_ALIKES)
+    if not _RECOVERY_CODE.fullmatch(code):
+        raise ValueError("not a recovery code")
+    return code
+
+
+def _typed(text: str) -> str:
+    """What was meant, in ASCII where there is such a form; nothing if it is far too long."""
+    return _SEPARATORS.sub("", unicodedata.normalize("NFKC", text[: _CODE_MAX_SENT + 1]))
+
 
 # -- Scopes: what a user may do, such as `orders:read` (RFC 6749 section 3.3) -----------------------------------------
 
@@ -262,3 +303,32 @@ def parse_session_id(text: str) -> UUID:
     if not _SESSION_ID.fullmatch(text):
         raise ValueError("not a session id")
     return UUID(text)
+
+
+# -- Proof of who it is ------------------------------------------------------------------------------------------------
+
+AMR = ("pwd", "otp", "mfa")
+"""By what a session's user may have proved who it is: password, one-time code, several factors (RFC 8176 section 2)."""
+
+
+@record
+class Authentication:
+    """How a session's user last proved who it is, and when."""
+
+    authenticated_at: datetime | None
+    """None: nobody knows."""
+    age: float | None
+    """Seconds since then."""
+    amr: list[str]
+
+
+def parse_amr(texts: Iterable[str]) -> list[str]:
+    """The methods, each once.
+
+    Raises:
+        ValueError: one of them is nothing that a session can have.
+    """
+    methods = list(dict.fromkeys(texts))
+    if not set(methods) <= set(AMR):
+        raise ValueError("not a method")
+    return methods

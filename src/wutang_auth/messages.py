@@ -46,6 +46,19 @@ _PROBLEMS: Final[dict[str, dict[Language, str]]] = {
         "zh": "每项须以小写字母开头,只含 a-z 0-9 _ . : -,最多 64 个字符;最多 32 项,共 1024 个字符",
         "en": "must each begin with a lower-case letter, of at most 64 of a-z 0-9 _ . : -; 32 of them, 1024 in all",
     },
+    # second factors
+    "code": {"zh": "必须是 6 位数字", "en": "must be six digits"},
+    "recovery_code": {
+        "zh": "必须是恢复码,共 25 个字母和数字",
+        "en": "must be a recovery code, of 25 letters and digits",
+    },
+    "one_factor": {
+        "zh": "code 与 recovery_code 必须且只能填写一个",
+        "en": "must be given or `code`, one of the two",
+    },
+    # what gateways ask for
+    "amr": {"zh": "每项须是 pwd、otp 或 mfa", "en": "must each be pwd, otp or mfa"},
+    "max_age": {"zh": "必须是 1 至 999999999 的整数(秒)", "en": "must be a number of seconds from 1 to 999999999"},
     # new passwords: which rule, and how to meet it
     "password_unfit_text": {
         "zh": "含有无效字符(NUL 或不完整的字符),请去掉",

@@ -52,6 +52,7 @@ ASKS_ALL_SERVERS = {
     "SessionRepository.PRUNE": "in the background",
     "SessionRepository.PRUNE_SPREAD": "in the background",
     "SessionRepository.READ_MANY": "is not used there",
+    "SessionRepository.READ_MANY_WITH_PROOF": "is not used there",
     "TakeoverRepository.STATUS": "a command",
     "UserRepository.EXPORT": "a command",
     "UserRepository.FIND": "for operators",

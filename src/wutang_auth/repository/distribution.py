@@ -13,6 +13,9 @@ SPREAD: Final = (
     # nor does a table that is not refer to one that is
     "ALTER TABLE mails DROP CONSTRAINT mails_user_id_fkey",
     "ALTER TABLE mail_tokens DROP CONSTRAINT mail_tokens_user_id_fkey",
+    "ALTER TABLE totps DROP CONSTRAINT totps_user_id_fkey",
+    "ALTER TABLE recovery_codes DROP CONSTRAINT recovery_codes_user_id_fkey",
+    "ALTER TABLE challenges DROP CONSTRAINT challenges_user_id_fkey",
     "SELECT create_distributed_table('users', 'id')",
     "SELECT create_distributed_table('sessions', 'user_id', colocate_with => 'users')",
     "SELECT create_distributed_table('takeover_users', 'user_id', colocate_with => 'users')",

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from wutang_auth.database import Database, Statement, reader
 from wutang_auth.repository.legacy_cut import LegacyCut
+from wutang_auth.repository.new_sessions import EndedSession
 from wutang_auth.repository.pruning import delete_dead
 from wutang_auth.repository.revocations import REVOKED
-from wutang_auth.repository.sessions import EndedSession, SessionRepository
+from wutang_auth.repository.sessions import SessionRepository
 from wutang_auth.repository.users import USER_COLUMNS, UserRecord
 
 

@@ -12,8 +12,10 @@ class LegacyCut:
 
     # before the sessions are ended: an adoption holds this row, and what it adds is seen by the next statement
     SET = Statement("""
+        WITH clock AS MATERIALIZED (SELECT now() AS t)
         UPDATE takeover_users
-        SET refused_until = now(), password_changed = password_changed OR $password_changed
+        SET refused_until = greatest(refused_until, clock.t), password_changed = password_changed OR $password_changed
+        FROM clock
         WHERE user_id = $user_id AND (
             $session_id::uuid IS NULL OR EXISTS (SELECT FROM sessions WHERE user_id = $user_id AND id = $session_id)
         )
@@ -43,3 +45,11 @@ class LegacyCut:
     async def set_many(self, transaction: Transaction, user_ids: Sequence[int], *, until: datetime | None) -> None:
         """Refuse what was issued to these users until then, None is now; who was refused more stays so."""
         await transaction.fetch(self.SET_MANY, user_ids=user_ids, until=until)
+
+    SET_FOR_EVER = Statement("""
+        UPDATE takeover_users SET refused_until = 'infinity' WHERE user_id = $user_id RETURNING user_id
+    """)
+
+    async def set_for_ever(self, transaction: Transaction, user_id: int) -> None:
+        """Refuse all of this user, those that the earlier application has yet to issue, too."""
+        await transaction.fetch(self.SET_FOR_EVER, user_id=user_id)

@@ -6,7 +6,8 @@ from wutang_auth.errors import DatabaseMisconfigured
 
 _THE_ROLE = "the role"
 _CHANGED = (
-    "attempts", "emails", "legacy_tokens", "mail_tokens", "mails", "revocations", "sessions", "takeover_users", "users",
+    "attempts", "challenges", "emails", "legacy_tokens", "mail_tokens", "mails", "recovery_codes", "revocations",
+    "sessions", "takeover_users", "totps", "users",
 )  # fmt: skip
 NEEDED = (
     ("alembic_version", "SELECT"),

@@ -2,15 +2,27 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from asyncpg import Record
+
 from wutang_auth.database import Database, Statement, Transaction, reader
 from wutang_auth.database.grouped_reads import GroupedReads
+from wutang_auth.fields import Authentication
 from wutang_auth.records import record
 from wutang_auth.repository.distribution import Distribution
 from wutang_auth.repository.legacy_cut import LegacyCut
+from wutang_auth.repository.new_sessions import (
+    HOLDER,
+    EndedSession,
+    NewSession,
+    StartedSession,
+    beginning,
+    ended_session,
+    started_session,
+)
 from wutang_auth.repository.pruning import delete_dead
 from wutang_auth.repository.revocations import REVOKED
 from wutang_auth.repository.users import USER_COLUMNS, UserRecord
@@ -24,6 +36,8 @@ class SessionState:
     confirmed_for: float | None
     """Seconds since the first use of one of its tokens; None: there was none yet."""
     has_expired: bool
+    authentication: Authentication | None = None
+    """None: it was not asked for, since there are no second factors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +54,8 @@ class Rotation:
     """Seconds left of the session; not above 0 when it has expired."""
     at: datetime
     """Now; the scopes are those of then."""
-
-
-@dataclass(frozen=True, slots=True)
-class EndedSession:
-    """A session that was deleted."""
-
-    id: UUID
-    was_live: bool
-    """False if it was past its lifetime."""
-
-
-@dataclass(frozen=True, slots=True)
-class StartedSession:
-    """A session that was started."""
-
-    at: datetime
-    """When; the scopes are those of then."""
-    scopes: list[str]
-    surplus: list[EndedSession]
-    """The oldest sessions of the user, which had to end."""
+    authentication: Authentication | None = None
+    """None: it was not asked for, since there are no second factors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +68,7 @@ class SessionRecord:
     expires_at: datetime
     ip: str | None
     user_agent: str | None
+    amr: list[str]
 
 
 SessionKey = tuple[int, UUID]
@@ -84,8 +81,8 @@ logger = logging.getLogger(__name__)
 _session_state = reader(SessionState)
 _user = reader(UserRecord)
 _rotation = reader(Rotation)
-_ended_session = reader(EndedSession)
 _session = reader(SessionRecord)
+_authentication = reader(Authentication)
 
 
 _MAY_STEP = "sessions.generation = $given AND sessions.expires_at > owner.t AND owner.disabled_at IS NULL"
@@ -100,6 +97,21 @@ def _confirmed_for(now: str) -> str:
     return f"extract(epoch FROM {now} - {since})::float8 AS confirmed_for"
 
 
+_AMR = "coalesce(sessions.amr, ARRAY['pwd']) AS amr"
+"""SQL: by what the session's user proved who it is; sessions older than the column began with the password."""
+
+
+def _proof(now: str) -> str:
+    """SQL: how the session's user last proved who it is, and when."""
+    age = f"extract(epoch FROM {now} - sessions.authenticated_at)::float8 AS age"
+    return f"sessions.authenticated_at, {age}, {_AMR}"
+
+
+def _state_with_proof(row: Record) -> SessionState:
+    found = _session_state(row)
+    return SessionState(found.generation, found.confirmed_for, found.has_expired, _authentication(row))
+
+
 class SessionRepository:
     """The `sessions` table.
 
@@ -107,87 +119,59 @@ class SessionRepository:
     refuse now() there, and want the expression materialized.
     """
 
-    def __init__(self, database: Database, *, grouped_reads: bool = False) -> None:
+    def __init__(self, database: Database, *, grouped_reads: bool = False, with_factors: bool = False) -> None:
+        """`with_factors`: there are second factors.
+
+        The password alone starts no session of who has one then, and sessions that are read or refreshed come with how
+        their users proved who they are.
+        """
         self._database = database
+        self._with_factors = with_factors
+        self._state = _state_with_proof if with_factors else _session_state
         self._cut = LegacyCut()
         self._distribution = Distribution(database)
         self._grouped = GroupedReads(read_one=self._read_one, read_many=self._read_many, max_wait=database.pool_timeout)
         self._read: Callable[[SessionKey], Awaitable[FoundSession | None]]
         self._read = self._read_first if grouped_reads else self._read_one
 
-    # SECURITY: only if the password just verified is still the user's, and the row is held against a change meanwhile.
-    # Against other logins of the user too: while commits are held up, one waits for its commit and the others for it,
-    # and PostgreSQL ends those whose service has given up. The rows beyond the limit go whatever their number, so that
-    # what two logins at the same time leave, the next one ends. The new session is left out by its id: distributed
-    # engines run one part after the other, and the later one sees what the earlier one has written.
-    CREATE = Statement(f"""
-        WITH holder AS MATERIALIZED (
-            SELECT id, scopes, now() AS t
-            FROM users
-            WHERE id = $user_id AND password_hash = $verified_hash AND disabled_at IS NULL
-            FOR NO KEY UPDATE
-        ), started AS (
-            INSERT INTO sessions AS added (user_id, id, expires_at, access_expires_at, ip, user_agent)
-            SELECT holder.id, $session_id, holder.t + $ttl::interval, holder.t + $access_ttl::interval, $ip, $user_agent
-            FROM holder
-            RETURNING added.id
-        ), ended AS (
-            DELETE FROM sessions AS oldest
-            USING holder
-            WHERE oldest.user_id = $user_id AND oldest.id IN (
-                SELECT id FROM sessions
-                WHERE user_id = $user_id AND id <> $session_id
-                ORDER BY created_at DESC, id DESC
-                OFFSET $limit - 1
-            )
-            RETURNING oldest.user_id, oldest.id, oldest.access_expires_at, oldest.expires_at > holder.t AS was_live
-        ), {REVOKED}
-        SELECT started.id, true AS was_live, holder.t AS at, holder.scopes FROM started, holder
-        UNION ALL
-        SELECT id, was_live, NULL, NULL FROM ended
+    CREATE = Statement(f"WITH {HOLDER}, {beginning('holder')}")
+
+    # SECURITY: no session by the password alone for who has a second factor. Its row is held, not only read: one that
+    # was confirmed while this waited for the user's row is seen as it is now.
+    CREATE_WITHOUT_FACTOR = Statement(f"""
+        WITH {HOLDER}, factor AS MATERIALIZED (
+            SELECT confirmed_at FROM totps WHERE user_id = $user_id AND EXISTS (SELECT FROM holder) FOR SHARE
+        ), free AS MATERIALIZED (
+            SELECT id, scopes, t FROM holder WHERE NOT EXISTS (SELECT FROM factor WHERE confirmed_at IS NOT NULL)
+        ), {beginning("free")}
     """)
 
-    async def create(
-        self,
-        *,
-        user_id: int,
-        session_id: UUID,
-        ttl: timedelta,
-        access_ttl: timedelta,
-        limit: int,
-        verified_hash: str,
-        ip: str | None,
-        user_agent: str | None,
-    ) -> StartedSession | None:
-        """Start a session that lives for `ttl`, its first access token for `access_ttl`; end the oldest beyond `limit`.
+    async def create(self, user_id: int, new: NewSession, *, verified_hash: str) -> StartedSession | None:
+        """Start a session by the password alone.
 
-        None, and nothing happens, if the password changed or the user was disabled meanwhile.
+        None, and nothing happens, if the password changed or the user was disabled meanwhile, or has a second factor.
         """
-        rows = await self._database.fetch(
-            self.CREATE, user_id=user_id, session_id=session_id, ttl=ttl, access_ttl=access_ttl, limit=limit,
-            verified_hash=verified_hash, ip=ip, user_agent=user_agent,
-        )  # fmt: skip
-        started = next((row for row in rows if row["id"] == session_id), None)
-        if started is None:
-            return None
-        surplus = [_ended_session(row) for row in rows if row is not started]
-        return StartedSession(started["at"], started["scopes"], surplus)
+        statement = self.CREATE_WITHOUT_FACTOR if self._with_factors else self.CREATE
+        rows = await self._database.fetch(statement, user_id=user_id, verified_hash=verified_hash, **asdict(new))
+        return started_session(rows, new.session_id)
 
     _STATE = f"""{USER_COLUMNS},
         sessions.generation, {_confirmed_for("now()")}, sessions.expires_at <= now() AS has_expired"""
 
-    READ = Statement(f"""
-        SELECT {_STATE}
+    _READ_FROM = """
         FROM sessions JOIN users ON users.id = sessions.user_id
         WHERE sessions.user_id = $user_id AND sessions.id = $session_id
-    """)
+    """
+    READ = Statement(f"SELECT {_STATE} {_READ_FROM}")
+    READ_WITH_PROOF = Statement(f"SELECT {_STATE}, {_proof('now()')} {_READ_FROM}")
 
-    READ_MANY = Statement(f"""
-        SELECT asked.place, {_STATE}
+    _READ_MANY_FROM = """
         FROM unnest($user_ids::bigint[], $session_ids::uuid[]) WITH ORDINALITY AS asked (user_id, id, place)
         JOIN sessions ON sessions.user_id = asked.user_id AND sessions.id = asked.id
         JOIN users ON users.id = sessions.user_id
-    """)
+    """
+    READ_MANY = Statement(f"SELECT asked.place, {_STATE} {_READ_MANY_FROM}")
+    READ_MANY_WITH_PROOF = Statement(f"SELECT asked.place, {_STATE}, {_proof('now()')} {_READ_MANY_FROM}")
 
     async def read(self, user_id: int, session_id: UUID) -> FoundSession | None:
         """A session and its user as they are now, in one query, which those asked for meanwhile may share."""
@@ -207,13 +191,15 @@ class SessionRepository:
 
     async def _read_one(self, key: SessionKey) -> FoundSession | None:
         user_id, session_id = key
-        row = await self._database.fetchrow(self.READ, user_id=user_id, session_id=session_id)
-        return None if row is None else (_session_state(row), _user(row))
+        statement = self.READ_WITH_PROOF if self._with_factors else self.READ
+        row = await self._database.fetchrow(statement, user_id=user_id, session_id=session_id)
+        return None if row is None else (self._state(row), _user(row))
 
     async def _read_many(self, keys: Sequence[SessionKey]) -> Sequence[FoundSession | None]:
         user_ids, session_ids = zip(*keys, strict=True)
-        rows = await self._database.fetch(self.READ_MANY, user_ids=user_ids, session_ids=session_ids)
-        found = {row["place"]: (_session_state(row), _user(row)) for row in rows}
+        statement = self.READ_MANY_WITH_PROOF if self._with_factors else self.READ_MANY
+        rows = await self._database.fetch(statement, user_ids=user_ids, session_ids=session_ids)
+        found = {row["place"]: (self._state(row), _user(row)) for row in rows}
         return [found.get(place) for place in range(1, len(keys) + 1)]
 
     CONFIRM = Statement("""
@@ -229,7 +215,7 @@ class SessionRepository:
 
     # the new generation is not confirmed; that the given one was in use needs no mark, since its parent is too old now
     # SECURITY: the user's row is locked against those who take scopes away; see `revocations.scopes_taken`
-    ROTATE = Statement(f"""
+    _ROTATE = f"""
         WITH owner AS MATERIALIZED (
             SELECT id, scopes, disabled_at, now() AS t, now() + $access_ttl::interval AS access_expires_at
             FROM users
@@ -246,7 +232,9 @@ class SessionRepository:
         RETURNING sessions.generation, owner.t AS at, sessions.rotated_at = owner.t AS stepped,
             {_confirmed_for("owner.t")}, owner.disabled_at IS NOT NULL AS is_disabled, owner.scopes,
             extract(epoch FROM sessions.expires_at - owner.t)::float8 AS lifetime
-    """)
+    """
+    ROTATE = Statement(_ROTATE)
+    ROTATE_WITH_PROOF = Statement(f"{_ROTATE}, {_proof('owner.t')}")
 
     async def rotate(
         self, user_id: int, session_id: UUID, generation: int, *, access_ttl: timedelta
@@ -256,9 +244,13 @@ class SessionRepository:
         The access token that is made then lives for `access_ttl`.
         """
         row = await self._database.fetchrow(
-            self.ROTATE, user_id=user_id, session_id=session_id, given=generation, access_ttl=access_ttl
-        )
-        return None if row is None else _rotation(row)
+            self.ROTATE_WITH_PROOF if self._with_factors else self.ROTATE,
+            user_id=user_id, session_id=session_id, given=generation, access_ttl=access_ttl,
+        )  # fmt: skip
+        if row is None:
+            return None
+        found = _rotation(row)
+        return replace(found, authentication=_authentication(row)) if self._with_factors else found
 
     END = Statement(f"""
         WITH own AS MATERIALIZED (
@@ -281,7 +273,7 @@ class SessionRepository:
                 rows = await transaction.fetch(self.END, **parameters)
         else:
             rows = await self._database.fetch(self.END, **parameters)
-        return next((_ended_session(row) for row in rows if row["id"] == session_id), None)
+        return next((ended_session(row) for row in rows if row["id"] == session_id), None)
 
     END_ALL = Statement(f"""
         WITH ended AS (
@@ -315,8 +307,8 @@ class SessionRepository:
             await self._cut.set_many(transaction, user_ids, until=began_before)
             return len(await transaction.fetch(self.END_MANY, user_ids=user_ids, began_before=began_before))
 
-    LIST = Statement("""
-        SELECT id, created_at, rotated_at, expires_at, ip, user_agent
+    LIST = Statement(f"""
+        SELECT id, created_at, rotated_at, expires_at, ip, user_agent, {_AMR}
         FROM sessions
         WHERE user_id = $user_id AND expires_at > now()
         ORDER BY created_at DESC, id DESC
@@ -325,6 +317,15 @@ class SessionRepository:
     async def list(self, user_id: int) -> list[SessionRecord]:
         """The live sessions of a user, newest first."""
         return [_session(row) for row in await self._database.fetch(self.LIST, user_id=user_id)]
+
+    AUTHENTICATION = Statement(f"""
+        SELECT {_proof("now()")} FROM sessions WHERE user_id = $user_id AND id = $session_id
+    """)
+
+    async def authentication(self, user_id: int, session_id: UUID) -> Authentication | None:
+        """How the session's user last proved who it is, and when; None if there is no such session."""
+        row = await self._database.fetchrow(self.AUTHENTICATION, user_id=user_id, session_id=session_id)
+        return None if row is None else _authentication(row)
 
     IS_FRESH = Statement("""
         SELECT authenticated_at > now() - $max_age::interval AS is_fresh
@@ -357,11 +358,31 @@ class SessionRepository:
         RETURNING sessions.id
     """)
 
-    async def reauthenticate(self, user_id: int, session_id: UUID, *, verified_hash: str) -> bool:
-        """Note that the session's user has just proved who it is; not if the password was changed meanwhile."""
-        row = await self._database.fetchrow(
-            self.REAUTHENTICATE, user_id=user_id, session_id=session_id, verified_hash=verified_hash
+    REAUTHENTICATE_BY_CODE = Statement("""
+        WITH proved AS (
+            UPDATE totps SET last_step = $step
+            WHERE user_id = $user_id AND confirmed_at IS NOT NULL AND last_step < $step
+            RETURNING user_id
         )
+        UPDATE sessions SET authenticated_at = now(), amr = ARRAY['pwd', 'otp', 'mfa']
+        FROM users JOIN proved ON proved.user_id = users.id
+        WHERE sessions.user_id = $user_id AND sessions.id = $session_id AND sessions.expires_at > now()
+            AND users.id = sessions.user_id AND users.password_hash = $verified_hash AND users.disabled_at IS NULL
+        RETURNING sessions.id
+    """)
+
+    async def reauthenticate(
+        self, user_id: int, session_id: UUID, *, verified_hash: str, step: int | None = None
+    ) -> bool:
+        """Note that the session's user has just proved who it is; not if the password was changed meanwhile.
+
+        With the time step of a code, that is used up by it; not if it was before.
+        """
+        found = {"user_id": user_id, "session_id": session_id, "verified_hash": verified_hash}
+        if step is None:
+            row = await self._database.fetchrow(self.REAUTHENTICATE, **found)
+        else:
+            row = await self._database.fetchrow(self.REAUTHENTICATE_BY_CODE, **found, step=step)
         return row is not None
 
     PRUNE = Statement(delete_dead("sessions", "user_id, id", "expires_at <= now()"))

@@ -238,7 +238,8 @@ class Takeover(Import):
     },
             password_changed = seen.password_changed AND coalesce(changes.password_hash, 'conflict') = 'conflict',
             refused_until = CASE
-                WHEN changes.disabled = 'bring' AND incoming.disabled THEN clock.t ELSE seen.refused_until
+                WHEN changes.disabled = 'bring' AND incoming.disabled THEN greatest(seen.refused_until, clock.t)
+                ELSE seen.refused_until
             END
         FROM changes, incoming, clock
         WHERE seen.user_id = changes.id AND incoming.line = changes.line

@@ -179,8 +179,12 @@ class UserRepository:
     """)
 
     # the foreign keys that would do it are not there where the tables are spread over several servers
-    DELETE_MAIL = Statement("""
-        WITH links AS (DELETE FROM mail_tokens WHERE user_id = $user_id) DELETE FROM mails WHERE user_id = $user_id
+    DELETE_BELONGINGS = Statement("""
+        WITH links AS (DELETE FROM mail_tokens WHERE user_id = $user_id),
+            apps AS (DELETE FROM totps WHERE user_id = $user_id),
+            codes AS (DELETE FROM recovery_codes WHERE user_id = $user_id),
+            logins AS (DELETE FROM challenges WHERE user_id = $user_id)
+        DELETE FROM mails WHERE user_id = $user_id
     """)
 
     # sessions that a concurrent login adds are seen: the statement before it locked the user's row and waited for them
@@ -402,7 +406,7 @@ class UserRepository:
             # locked first, so that no login adds a session that would go unseen
             await transaction.fetch(self.LOCK, user_id=user_id)
             # SECURITY: should a user with the same id be imported, these tokens are not that user's
-            await transaction.fetch(self.DELETE_MAIL, user_id=user_id)
+            await transaction.fetch(self.DELETE_BELONGINGS, user_id=user_id)
             await self._cut.set(transaction, user_id)
             await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=None)
             row = await transaction.fetchrow(self.DELETE, user_id=user_id)

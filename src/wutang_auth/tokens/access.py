@@ -13,10 +13,10 @@ from jose import jwk
 from pydantic_core import to_json
 
 from wutang_auth.errors import TokenExpired, TokenInvalid
-from wutang_auth.fields import parse_session_id, parse_user_id
+from wutang_auth.fields import Authentication, parse_session_id, parse_user_id
 from wutang_auth.settings import Settings
 from wutang_auth.tokens import base64url, strict_json
-from wutang_auth.tokens.compact import COMPACT, MAX_TIME, jti_digest, text, within
+from wutang_auth.tokens.compact import COMPACT, MAX_TIME, jti_digest, text, texts, within
 from wutang_auth.tokens.hints import Hints
 from wutang_auth.tokens.key_ring import KeyRing
 
@@ -51,6 +51,10 @@ class Claims:
     """In seconds since the epoch."""
     scope: str = ""
     """The scopes of an access token, between spaces, as they were when it was made."""
+    authenticated_at: int | None = None
+    """When the user had last proved who it is as it was made, in seconds since the epoch; None: it does not say."""
+    amr: tuple[str, ...] = ()
+    """How; nothing where there are no second factors."""
     legacy_digest: bytes | None = None
     """Of a token that the earlier application takes too: by what it is known where it was revoked there."""
 
@@ -182,10 +186,12 @@ class Tokens:
         scopes: list[str],
         session_lifetime: float,
         scopes_read_at: datetime | None = None,
+        authentication: Authentication | None = None,
     ) -> TokenPair:
         """Two new tokens of this generation; neither outlives the session, which has this many seconds left.
 
         `scopes_read_at` is when the user had these scopes, by the database's clock; without it the tokens are of now.
+        `authentication` is told by the access token, for those who ask for a second factor or a fresh proof.
         """
         ring = self._ring
         now = int(self._clock())
@@ -202,6 +208,10 @@ class Tokens:
             **common, **times, "aud": self._audience["access"], "client_id": self._client_id,
             "exp": now + access_ttl, "jti": jti[:32], "scope": " ".join(scopes),
         }  # fmt: skip
+        if authentication is not None:  # RFC 9068 section 2.2.1
+            access["amr"] = authentication.amr
+            if authentication.authenticated_at is not None:
+                access["auth_time"] = int(authentication.authenticated_at.timestamp())
         refresh = {
             **common, **times, "aud": self._audience["refresh"],
             "exp": now + refresh_ttl, "jti": jti[32:],
@@ -287,10 +297,14 @@ class Tokens:
         # SECURITY: the earlier application's secret is good for access tokens of this one form
         if ("aud" in claims or kind != "access") if is_legacy else claims["aud"] != self._audience[kind]:
             raise TokenInvalid("wrong audience")
-        scope = ""
+        scope, authenticated_at = "", None
+        amr: tuple[str, ...] = ()
         if kind == "access":
             text(claims["client_id"])
             scope = text(claims["scope"])
+            amr = texts(claims.get("amr", []))
+            if "auth_time" in claims:
+                authenticated_at = within(claims["auth_time"], MAX_TIME)
         jti = text(claims["jti"])
         return Claims(
             kind,
@@ -300,6 +314,8 @@ class Tokens:
             max(within(claims["iat"], MAX_TIME), within(claims["nbf"], MAX_TIME)),
             within(claims["exp"], MAX_TIME),
             scope,
+            authenticated_at,
+            amr,
             jti_digest(jti) if is_legacy else None,
         )
 

@@ -21,6 +21,17 @@ def text(value: object) -> str:
     return value
 
 
+def texts(value: object) -> tuple[str, ...]:
+    """A claim that must be a list of strings.
+
+    Raises:
+        TokenInvalid: it is none.
+    """
+    if type(value) is not list:
+        raise TokenInvalid
+    return tuple(map(text, value))
+
+
 def within(value: object, most: int) -> int:
     """A claim that must be an integer from 0 to `most`.
 

@@ -1,13 +1,10 @@
 """Authentication: login, refresh, logout and who is there."""
 
-import asyncio
-import random
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Collection, Container
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from wutang_auth import audit
 from wutang_auth.context import request_context
@@ -16,12 +13,15 @@ from wutang_auth.errors import (
     InvalidCredentials,
     NotFound,
     Overloaded,
+    SecondFactorMissing,
+    SecondFactorNeeded,
     SessionEnded,
     TokenExpired,
     TooManyAttempts,
     Unavailable,
     WrongCurrentPassword,
 )
+from wutang_auth.fields import Authentication
 from wutang_auth.passwords.hashing import Verdict
 from wutang_auth.passwords.rules import PasswordRules
 from wutang_auth.passwords.workers import Passwords
@@ -37,15 +37,13 @@ from wutang_auth.repository import (
 )
 from wutang_auth.response_codes import Language
 from wutang_auth.service.refresh_rule import outcome, parent_in_grace
-from wutang_auth.service.throttle import Attempt, Throttle
+from wutang_auth.service.session_start import SessionStart
+from wutang_auth.service.throttle import Attempt, Throttle, pause_before_refusal
 from wutang_auth.tokens.access import Claims, Kind, TokenPair, Tokens
 
 if TYPE_CHECKING:
+    from wutang_auth.service.factors import SecondFactorLogin  # not imported where there are no second factors
     from wutang_auth.service.legacy import LegacySessions
-
-# A login that is refused unseen costs little, but thousands a second take the event loop from those who are logged in;
-# with this pause a connection that asks again at once has twenty a second. It varies, so that they come back apart.
-_REFUSAL_SECONDS = (0.03, 0.07)
 
 
 @record
@@ -54,10 +52,16 @@ class Caller:
 
     user: UserRecord
     session_id: UUID
+    authentication: Authentication | None = None
+    """How and when it proved who it is; None where there are no second factors."""
 
 
 RefuseUnverified = Callable[[int, str, Language], Awaitable[None]]
 """Takes the user's id, the e-mail that was sent, and the language that the client prefers."""
+
+
+NeedsFactor = Callable[[Collection[str]], bool]
+"""Takes the scopes of a user, and tells whether it must have a second factor."""
 
 
 class AuthService:
@@ -72,17 +76,20 @@ class AuthService:
         passwords: Passwords,
         rules: PasswordRules,
         throttle: Throttle,
-        session_ttl: int,
+        starts: SessionStart,
         refresh_grace: int,
-        sessions_per_user: int,
         refresh_with_access_token: bool,
         tells_by_mail: bool = False,
         refuse_unverified: RefuseUnverified | None = None,
         legacy: "LegacySessions | None" = None,
+        second_factor: "SecondFactorLogin | None" = None,
+        needs_factor: NeedsFactor | None = None,
     ) -> None:
         """`tells_by_mail`: users hear by mail of what happens to their passwords.
 
         `refuse_unverified` ends a login whose address is not verified; None: it need not be.
+
+        `second_factor` is there where there are second factors; `needs_factor` where somebody must have one.
         """
         self._users = users
         self._sessions = sessions
@@ -90,68 +97,71 @@ class AuthService:
         self._passwords = passwords
         self._rules = rules
         self._throttle = throttle
-        self._session_ttl = timedelta(seconds=session_ttl)
+        self._starts = starts
         self._refresh_grace = refresh_grace
-        self._sessions_per_user = sessions_per_user
         self._tells_by_mail = tells_by_mail
         self._refuse_unverified = refuse_unverified
         self._legacy = legacy
+        self._second_factor = second_factor
+        self._needs_factor = needs_factor
         self._refreshable: tuple[Kind, ...] = ("refresh", "access") if refresh_with_access_token else ("refresh",)
 
-    async def login(self, email: str, password: str, language: Language = "zh") -> TokenPair:
-        """Start a session.
+    async def login(
+        self, email: str, password: str, language: Language = "zh", *, code: str | None = None
+    ) -> TokenPair:
+        """Start a session; of who has a second factor by `code`, or not yet.
 
         Raises:
-            InvalidCredentials: unknown user, wrong password or disabled user; which, is not told.
+            InvalidCredentials: unknown user, wrong password, wrong code or disabled user; which, is not told.
             EmailNotVerified: the password is right, the address is not verified, and must be.
-            TooManyAttempts: the account or the address has to wait.
+            SecondFactorNeeded: the password is right, and there was no code.
+            TooManyAttempts: the account, its second factor or the address has to wait.
             Overloaded: too many passwords wait to be hashed.
+            SecretUnreadable: there is nothing to compare the code with.
         """
         attempt = await self._admit(email)
         try:
-            return await self._begin_session(email, password, attempt, language)
+            return await self._begin_session(email, password, attempt, language, code)
         except Unavailable:
             await self._refund(attempt)
             raise
 
-    async def _begin_session(self, email: str, password: str, attempt: Attempt, language: Language) -> TokenPair:
-        session_id = uuid4()
-        context = request_context.get()
+    async def _begin_session(
+        self, email: str, password: str, attempt: Attempt, language: Language, code: str | None
+    ) -> TokenPair:
         # twice at most: another login may upgrade the stored hash between our look at it and the new session
         for _ in range(2):
             credentials = await self._verified_credentials(email, password)
             if self._refuse_unverified is not None and not credentials.is_verified:
-                await self._throttle.forgive(attempt)
+                await self._forgive_first(attempt)
                 audit.record("login_failed", user_id=credentials.user_id, reason="address not verified")
                 await self._refuse_unverified(credentials.user_id, email, language)
-            started = await self._sessions.create(
-                user_id=credentials.user_id,
-                session_id=session_id,
-                ttl=self._session_ttl,
-                access_ttl=self._tokens.access_ttl,
-                limit=self._sessions_per_user,
-                verified_hash=credentials.password_hash,
-                ip=context.client_address,
-                user_agent=context.user_agent,
-            )
+            new = self._starts.new()
+            started = await self._sessions.create(credentials.user_id, new, verified_hash=credentials.password_hash)
             if started is not None:
                 await self._throttle.forgive(attempt)
-                audit.record("login", user_id=credentials.user_id, session_id=session_id)
-                for oldest in started.surplus:
-                    if oldest.was_live:
-                        audit.record(
-                            "session_ended", user_id=credentials.user_id, session_id=oldest.id, reason="too many"
-                        )
-                return self._tokens.issue(
-                    user_id=credentials.user_id,
-                    session_id=session_id,
-                    generation=0,
-                    scopes=started.scopes,
-                    session_lifetime=self._session_ttl.total_seconds(),
-                    scopes_read_at=started.at,
-                )
+                return self._starts.begun(credentials.user_id, new, started, ["pwd"])
+            if self._second_factor is not None:
+                challenge = await self._second_factor.ask(credentials.user_id, credentials.password_hash)
+                if challenge is not None:
+                    return await self._finish(challenge, code)
         audit.record("login_failed", user_id=credentials.user_id, reason="changed meanwhile")
         raise InvalidCredentials
+
+    async def _finish(self, challenge: str, code: str | None) -> TokenPair:
+        """The second step of a login: at once by the code that came with the password, else later."""
+        assert self._second_factor is not None  # noqa: S101 -- the challenge is its
+        if code is None:
+            raise SecondFactorNeeded(challenge, self._second_factor.expires_in, self._second_factor.methods)
+        return (await self._second_factor.login_second(challenge, code=code)).pair
+
+    async def _forgive_first(self, attempt: Attempt) -> None:
+        """The password was right, and nobody is let in."""
+        if self._second_factor is None:
+            await self._throttle.forgive(attempt)
+        else:
+            # SECURITY: who knows the password alone gets no clean sheet by it
+            await self._throttle.refund(attempt)
 
     async def refresh(self, token: str) -> TokenPair:
         """Exchange a token for a pair of the next generation.
@@ -180,6 +190,7 @@ class AuthService:
                     scopes=rotation.scopes,
                     session_lifetime=rotation.lifetime,
                     scopes_read_at=rotation.at,
+                    authentication=rotation.authentication,
                 )
             case "reused", _:
                 # SECURITY: two hold the same token and one of them is a thief; the deletion commits before the answer
@@ -217,18 +228,21 @@ class AuthService:
             reason="everywhere" if everywhere else None,
         )
 
-    async def authenticate(self, token: str) -> Caller:
-        """Let in the bearer of an access token.
+    async def authenticate(self, token: str, *, may_lack_factor: bool = False) -> Caller:
+        """Let in the bearer of an access token; with `may_lack_factor` also one who has yet to add a second factor.
 
         Raises:
             TokenExpired: the token or its session is past its lifetime.
             TokenInvalid: not an access token of ours.
             SessionEnded: logged out, refreshed since, or its user was disabled or deleted.
+            SecondFactorMissing: its user must have a second factor, and this session knows of none.
         """
         claims, session, user = await self.find_live(token)
         if claims.generation == session.generation and session.confirmed_for is None:
             await self._sessions.confirm(claims.user_id, claims.session_id, claims.generation)
-        return Caller(user, claims.session_id)
+        if self._needs_factor is not None and not may_lack_factor:
+            self._ensure_factor(user, session.authentication)
+        return Caller(user, claims.session_id, session.authentication)
 
     async def find_live(
         self, token: str, accept: Container[Kind] = ("access",)
@@ -257,6 +271,10 @@ class AuthService:
             raise SessionEnded("replaced")
         return claims, session, user
 
+    def lacks_factor(self, scopes: Collection[str], amr: Collection[str]) -> bool:
+        """Whether a user with these scopes must have a second factor, and a session with this `amr` knows of none."""
+        return self._needs_factor is not None and "mfa" not in amr and self._needs_factor(scopes)
+
     def takes_legacy(self, token: str) -> bool:
         """Whether the token is one for the legacy gate."""
         return self._legacy is not None and self._legacy.takes(token)
@@ -268,10 +286,20 @@ class AuthService:
             TokenExpired: the token or its session is past its lifetime.
             TokenInvalid: not an access token of ours, nor a token of the earlier application.
             SessionEnded: logged out, used up or refreshed since, or its user was disabled, deleted or not taken over.
+            SecondFactorMissing: its user must have a second factor, and this session knows of none.
         """
         if self._legacy is not None and self._legacy.takes(token):
-            return self._legacy.recognize(token)
+            return self._recognize_legacy(self._legacy, token)
         return self.authenticate(token)
+
+    async def _recognize_legacy(self, legacy: "LegacySessions", token: str) -> Caller:
+        caller = await legacy.recognize(token)
+        self._ensure_factor(caller.user, caller.authentication)
+        return caller
+
+    def _ensure_factor(self, user: UserRecord, authentication: Authentication | None) -> None:
+        if self.lacks_factor(user.scopes, authentication.amr if authentication is not None else ()):
+            raise SecondFactorMissing
 
     async def list_sessions(self, caller: Caller) -> list[SessionRecord]:
         """The caller's live sessions, newest first."""
@@ -347,7 +375,7 @@ class AuthService:
         except (TooManyAttempts, Overloaded) as refusal:
             if isinstance(refusal, TooManyAttempts):
                 audit.record("login_failed", reason="too many attempts")
-            await asyncio.sleep(random.uniform(*_REFUSAL_SECONDS))  # noqa: S311 -- no secret
+            await pause_before_refusal()
             raise
 
     async def _refund(self, attempt: Attempt) -> None:

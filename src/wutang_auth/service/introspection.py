@@ -28,7 +28,10 @@ class IntrospectionService:
     async def introspect(self, token: str) -> Introspection | None:
         """What there is to tell of a token of either kind; None if it does not count, for whatever reason."""
         try:
-            claims, _, user = await self._auth.find_live(token, ("access", "refresh"))
+            claims, session, user = await self._auth.find_live(token, ("access", "refresh"))
         except Unauthenticated:
+            return None
+        # SECURITY: a session that has yet to add its second factor is good for that alone
+        if self._auth.lacks_factor(user.scopes, session.authentication.amr if session.authentication else ()):
             return None
         return Introspection(claims, self._tokens.document_of(token), user)

@@ -1,11 +1,13 @@
 """Taking over live sessions: tokens of an earlier application count, and become sessions at their first refresh."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from wutang_auth import audit
 from wutang_auth.context import request_context
 from wutang_auth.errors import SessionEnded, TokenExpired, Unauthenticated
+from wutang_auth.fields import Authentication
 from wutang_auth.repository import Rotation, SessionRepository, SessionState, UserRecord
 from wutang_auth.repository.legacy import Adoption, LegacyRepository, LegacyState
 from wutang_auth.service.auth import Caller
@@ -29,13 +31,16 @@ class LegacySessions:
         tokens: Tokens,
         refresh_grace: int,
         sessions_per_user: int,
+        tells_proof: bool = False,
     ) -> None:
+        """`tells_proof`: sessions and tokens say how their users proved who they are; there it was by the password."""
         self._gate = gate
         self._legacy = legacy
         self._sessions = sessions
         self._tokens = tokens
         self._refresh_grace = refresh_grace
         self._sessions_per_user = sessions_per_user
+        self._tells_proof = tells_proof
 
     def takes(self, token: str) -> bool:
         """Whether the token is for the legacy gate; then it is for no other."""
@@ -62,7 +67,7 @@ class LegacySessions:
                     raise SessionEnded("replaced")
         if not state.is_seen and await self._legacy.mark_seen(user.id):
             audit.record("legacy_seen", user_id=user.id, session_id=claims.session_id)
-        return Caller(user, claims.session_id)
+        return Caller(user, claims.session_id, self._proof(claims))
 
     async def adopt(self, token: str) -> TokenPair:
         """Make a session of a legacy token, once, and answer with its first pair; as often as a lost answer takes.
@@ -93,7 +98,7 @@ class LegacySessions:
         for oldest in adoption.ended:
             if oldest.was_live:
                 audit.record("session_ended", user_id=claims.user_id, session_id=oldest.id, reason="too many")
-        return self._pair(claims, adoption)
+        return self._pair(claims, adoption, self._proof(claims))
 
     async def _replay(self, claims: LegacyClaims) -> TokenPair:
         """Answer once more, as for any token that is the parent; or find a thief."""
@@ -104,7 +109,7 @@ class LegacySessions:
         match outcome(_LEGACY_GENERATION, found, grace=self._refresh_grace), found:
             case "replayed", Rotation():
                 audit.record("refresh_replayed", user_id=user.id, session_id=claims.session_id)
-                return self._pair(claims, found)
+                return self._pair(claims, found, found.authentication)
             case "reused", _:
                 # SECURITY: two hold the same token and one of them is a thief; the deletion commits before the answer
                 await self._sessions.end(user.id, claims.session_id)
@@ -181,7 +186,15 @@ class LegacySessions:
             raise SessionEnded("revoked")
         return found
 
-    def _pair(self, claims: LegacyClaims, session: Adoption | Rotation) -> TokenPair:
+    def _proof(self, claims: LegacyClaims) -> Authentication | None:
+        """What a legacy token says of how its user logged in."""
+        if not self._tells_proof:
+            return None
+        return Authentication(claims.issued_at, time.time() - claims.issued_at.timestamp(), ["pwd"])
+
+    def _pair(
+        self, claims: LegacyClaims, session: Adoption | Rotation, authentication: Authentication | None
+    ) -> TokenPair:
         return self._tokens.issue(
             user_id=claims.user_id,
             session_id=claims.session_id,
@@ -189,6 +202,7 @@ class LegacySessions:
             scopes=session.scopes,
             session_lifetime=session.lifetime,
             scopes_read_at=session.at,
+            authentication=authentication,
         )
 
 

@@ -37,7 +37,7 @@ class Intervals:
 async def in_background(
     *,
     keys_file: Path,
-    use_ring: Callable[[KeyRing], None],
+    use_ring: Sequence[Callable[[KeyRing], None]],
     prunes: Sequence[Prune],
     auth: AuthService,
     send_mails: Callable[[], Coroutine[None, None, None]] | None = None,
@@ -72,7 +72,7 @@ async def _end(tasks: Collection[asyncio.Task[None]]) -> None:
 
 async def follow_key_file(
     path: Path,
-    use_ring: Callable[[KeyRing], None],
+    use_ring: Sequence[Callable[[KeyRing], None]],
     interval: float,
     refused: Callable[[], None] | None = None,
 ) -> None:
@@ -91,7 +91,8 @@ async def follow_key_file(
             if refused is not None:
                 refused()
             continue
-        use_ring(ring)
+        for use in use_ring:
+            use(ring)
         logger.info("took over the changed key ring; %s signs", ring.active.kid)
 
 

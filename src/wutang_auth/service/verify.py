@@ -1,13 +1,16 @@
 """Verification for gateways, which ask about each request of their clients."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from wutang_auth.errors import InsufficientScope, SessionEnded
+from wutang_auth.errors import InsufficientScope, NotFresh, SessionEnded
+from wutang_auth.fields import Authentication
+from wutang_auth.repository import SessionRepository
 from wutang_auth.service.auth import AuthService
 from wutang_auth.service.revocation_view import RevocationView
-from wutang_auth.tokens.access import Tokens
+from wutang_auth.tokens.access import Claims, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,25 @@ class Identity:
     user_id: int
     session_id: UUID
     scopes: Sequence[str]
+    authentication: Authentication | None
+    """As far as that is known without another look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What somebody must have to be let in."""
+
+    scopes: Sequence[str] = ()
+    amr: Sequence[str] = ()
+    """By what it must have proved who it is, all of them."""
+    max_age: int | None = None
+    """Seconds that the proof may lie back."""
+
+    def is_proven_by(self, authentication: Authentication | None) -> bool:
+        """Whether this proof is enough."""
+        if authentication is None or not set(self.amr) <= set(authentication.amr):
+            return False
+        return self.max_age is None or (authentication.age is not None and authentication.age < self.max_age)
 
 
 class VerifyService:
@@ -26,28 +48,50 @@ class VerifyService:
     seconds; then nothing is asked of PostgreSQL, and nothing is noted there.
     """
 
-    def __init__(self, auth: AuthService, tokens: Tokens, view: RevocationView, *, staleness: float) -> None:
+    def __init__(
+        self,
+        auth: AuthService,
+        sessions: SessionRepository,
+        tokens: Tokens,
+        view: RevocationView,
+        *,
+        staleness: float,
+    ) -> None:
         self._auth = auth
+        self._sessions = sessions
         self._tokens = tokens
         self._view = view
         self._staleness = staleness
 
-    async def verify(self, token: str, needed: Sequence[str]) -> Identity:
-        """Let in the bearer of an access token, or of a legacy token, who has all scopes that are needed.
+    async def verify(self, token: str, needed: Needed) -> Identity:
+        """Let in the bearer of an access token, or of a legacy token, who has all that is needed.
 
         Raises:
             TokenExpired: the token or its session is past its lifetime.
             TokenInvalid: not an access token of ours.
             SessionEnded: logged out, refreshed since, or its user was disabled or deleted.
             InsufficientScope: a scope is missing.
+            NotFresh: it did not prove who it is in such a way, or too long ago.
+            SecondFactorMissing: its user must have a second factor, and this session knows of none.
         """
         identity = self._from_memory(token) if self._staleness else None
         if identity is None:
             caller = await self._auth.recognize(token)
-            identity = Identity(caller.user.id, caller.session_id, caller.user.scopes)
-        if not set(needed) <= set(identity.scopes):
-            raise InsufficientScope(" ".join(needed))
+            identity = Identity(caller.user.id, caller.session_id, caller.user.scopes, caller.authentication)
+        if not set(needed.scopes) <= set(identity.scopes):
+            raise InsufficientScope(" ".join(needed.scopes))
+        if (needed.amr or needed.max_age is not None) and not needed.is_proven_by(identity.authentication):
+            await self._ensure_proven_since(identity, needed)
         return identity
+
+    async def _ensure_proven_since(self, identity: Identity, needed: Needed) -> None:
+        """Ask the session's row: a token says what was when it was made, and nothing where there are no second factors.
+
+        Raises:
+            NotFresh: it did not prove who it is in such a way, or too long ago.
+        """
+        if not needed.is_proven_by(await self._sessions.authentication(identity.user_id, identity.session_id)):
+            raise NotFresh(needed.max_age, needed.amr)
 
     def _from_memory(self, token: str) -> Identity | None:
         """Who it is; None where the session's row has to be asked.
@@ -68,4 +112,13 @@ class VerifyService:
             return None
         if self._view.is_ended(claims.user_id, claims.session_id):
             raise SessionEnded
-        return Identity(claims.user_id, claims.session_id, claims.scope.split())
+        if self._auth.lacks_factor(claims.scope.split(), claims.amr):
+            return None
+        return Identity(claims.user_id, claims.session_id, claims.scope.split(), _authentication(claims))
+
+
+def _authentication(claims: Claims) -> Authentication | None:
+    """What a token says of how its user proved who it is; by this machine's clock."""
+    if claims.authenticated_at is None:
+        return None
+    return Authentication(None, time.time() - claims.authenticated_at, [*claims.amr])

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from wutang_auth.service.by_mail.administration import MailAdministration
 from wutang_auth.service.by_mail.email_address import EmailService
-from wutang_auth.service.by_mail.freshness import FreshnessService
 from wutang_auth.service.by_mail.links import LinkService
 from wutang_auth.service.by_mail.password_reset import PasswordResetService
 from wutang_auth.service.by_mail.registration import RegistrationService
@@ -16,7 +15,6 @@ from wutang_auth.service.by_mail.sender import LinkLifetimes, Sender
 
 __all__ = [
     "EmailService",
-    "FreshnessService",
     "LinkLifetimes",
     "LinkService",
     "MailAdministration",
@@ -37,4 +35,3 @@ class MailServices:
     administration: MailAdministration
     emails: EmailService
     links: LinkService
-    freshness: FreshnessService

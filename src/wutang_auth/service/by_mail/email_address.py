@@ -9,9 +9,9 @@ from wutang_auth.errors import EmailNotVerified, TooManyAttempts
 from wutang_auth.repository import MailTokenRepository
 from wutang_auth.response_codes import Language
 from wutang_auth.service.auth import Caller
-from wutang_auth.service.by_mail.freshness import FreshnessService
 from wutang_auth.service.by_mail.links import UNDO_AFTER_CHANGE, digest_of
 from wutang_auth.service.by_mail.requests import MailRequests
+from wutang_auth.service.freshness import FreshnessService
 
 
 class EmailService:

@@ -17,10 +17,9 @@ from wutang_auth.api.middleware.head_requests import HeadRequestsMiddleware
 from wutang_auth.api.middleware.layers import layers_for
 from wutang_auth.api.middleware.verify_requests import VerifyRequestsMiddleware
 from wutang_auth.api.routes import modules_for
-from wutang_auth.factory import check_texts, open_services
+from wutang_auth.factory import check_texts, load_ring, open_services
 from wutang_auth.service.maintenance import Intervals
 from wutang_auth.settings import Settings, SettingsError
-from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import KeyRingError
 
 
@@ -38,14 +37,14 @@ def create_app(
         try:
             settings = settings_module.load(Settings)
             check_texts(settings)
-            ring = key_file.load(settings.keys_file)
+            ring = load_ring(settings)
         except SettingsError as error:
             raise SystemExit(f"wutang-auth: {error}") from None  # one line under another server than ours, too
         except KeyRingError as error:
             raise SystemExit(f"wutang-auth: WUTANG_KEYS_FILE: {error}") from None
     else:
         check_texts(settings)
-        ring = key_file.load(settings.keys_file)
+        ring = load_ring(settings)
     app = _routed(settings)
     app.state.open_services = partial(
         open_services, settings, ring, intervals=intervals, hash_thread_initializer=hash_thread_initializer
@@ -56,7 +55,7 @@ def create_app(
 def openapi_document() -> dict[str, Any]:
     """The API as an OpenAPI document, for which nothing need run."""
     defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}
-    on = {"smtp_url": SecretStr("smtp://localhost"), "registration": "open"}
+    on = {"smtp_url": SecretStr("smtp://localhost"), "registration": "open", "mfa": "optional"}
     return _routed(Settings.model_construct(**{**defaults, **on})).openapi()
 
 

@@ -13,9 +13,9 @@ from wutang_auth.repository import (
     AttemptRepository,
     MailRepository,
     MailTokenRepository,
-    SessionRepository,
     UserRepository,
 )
+from wutang_auth.service.freshness import FreshnessService
 from wutang_auth.service.throttle import Throttle
 from wutang_auth.settings import PREFIX, MailSettings, Settings, SettingsError, parse_smtp_url, split_sender
 
@@ -134,10 +134,9 @@ def mail_services(
     sender: "Sender",
     *,
     users: UserRepository,
-    sessions: SessionRepository,
     passwords: Passwords,
     rules: PasswordRules,
-    throttle: Throttle,
+    freshness: FreshnessService,
     observers: Observers,
 ) -> "MailServices":
     """All that people may do by mail."""
@@ -160,9 +159,6 @@ def mail_services(
         ),
         nudge=sender.nudge,
     )
-    freshness = by_mail.FreshnessService(
-        users=users, sessions=sessions, passwords=passwords, throttle=throttle, max_age=settings.fresh_seconds
-    )
     return by_mail.MailServices(
         registration=by_mail.RegistrationService(
             requests=requests,
@@ -181,5 +177,4 @@ def mail_services(
             requests=requests, tokens=tokens, freshness=freshness, both_confirm=settings.email_change == "both"
         ),
         links=by_mail.LinkService(tokens),
-        freshness=freshness,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wutang_auth import __version__
 from wutang_auth.database import REVISION, Database, FailureLog
+from wutang_auth.factory.factors import factor_services, needs_factor
 from wutang_auth.factory.mail import mail_sender, mail_services
 from wutang_auth.observability import tracing
 from wutang_auth.observability.observers import DatabaseObserver, Observers
@@ -23,10 +24,12 @@ from wutang_auth.repository import (
 )
 from wutang_auth.response_codes import Language
 from wutang_auth.service import AuthService, UserService
+from wutang_auth.service.freshness import FreshnessService
 from wutang_auth.service.introspection import IntrospectionService
 from wutang_auth.service.maintenance import Intervals, Prune, in_background
 from wutang_auth.service.revocation_view import RevocationView
 from wutang_auth.service.revocations import RevocationService
+from wutang_auth.service.session_start import SessionStart
 from wutang_auth.service.throttle import Throttle
 from wutang_auth.service.verify import VerifyService
 from wutang_auth.settings import DatabaseSettings, Settings
@@ -36,6 +39,7 @@ from wutang_auth.tokens.key_ring import KeyRing
 if TYPE_CHECKING:
     from wutang_auth.observability.metrics import Metrics  # not imported where metrics are off
     from wutang_auth.service.by_mail import MailServices
+    from wutang_auth.service.factors import FactorServices
     from wutang_auth.service.legacy import LegacySessions
 
 THROTTLE_CONNECTIONS = 4
@@ -55,6 +59,9 @@ class Services:
     passwords: Passwords
     schema: SchemaRepository
     mail: "MailServices | None" = None
+    factors: "FactorServices | None" = None
+    freshness: FreshnessService | None = None
+    """There with mail, or with second factors."""
     metrics: "Metrics | None" = None
 
 
@@ -87,20 +94,35 @@ async def open_services(
     passwords = _passwords(settings, hash_thread_initializer, observers)
     rules = PasswordRules(min_length=settings.password_min_length)
     users = UserRepository(database)
-    sessions = SessionRepository(database, grouped_reads=settings.db_grouped_reads)
-    mail = sender = None
-    if settings.smtp_url is not None:
-        sender = mail_sender(settings, database, longest_wait=intervals.mail_server_retry)
-        mail = mail_services(
-            settings, database, counters, sender, users=users, sessions=sessions, passwords=passwords, rules=rules,
-            throttle=throttle, observers=observers,
-        )  # fmt: skip
+    has_factors = settings.mfa != "off"
+    sessions = SessionRepository(database, grouped_reads=settings.db_grouped_reads, with_factors=has_factors)
     prunes: list[Prune] = [sessions.prune, throttle.prune, MailTokenRepository(database).prune]
     legacy = None
     if settings.legacy_secret is None:
         tokens = Tokens(settings, ring)
     else:
         tokens, legacy = _open_legacy(settings, ring, database, sessions, prunes)
+    starts = SessionStart(
+        tokens,
+        session_ttl=settings.refresh_ttl,
+        sessions_per_user=settings.sessions_per_user,
+        tells_proof=has_factors,
+    )
+    factors = freshness = mail = sender = None
+    if has_factors:
+        factors, freshness = factor_services(
+            settings, ring, database, counters, users=users, sessions=sessions, passwords=passwords,
+            throttle=throttle, starts=starts, prunes=prunes, observers=observers,
+        )  # fmt: skip
+    if settings.smtp_url is not None:
+        freshness = freshness or FreshnessService(
+            users=users, sessions=sessions, passwords=passwords, throttle=throttle, max_age=settings.fresh_seconds
+        )
+        sender = mail_sender(settings, database, longest_wait=intervals.mail_server_retry)
+        mail = mail_services(
+            settings, database, counters, sender, users=users, passwords=passwords, rules=rules, freshness=freshness,
+            observers=observers,
+        )  # fmt: skip
     auth = AuthService(
         users=users,
         sessions=sessions,
@@ -108,13 +130,14 @@ async def open_services(
         passwords=passwords,
         rules=rules,
         throttle=throttle,
-        session_ttl=settings.refresh_ttl,
+        starts=starts,
         refresh_grace=settings.refresh_grace,
-        sessions_per_user=settings.sessions_per_user,
         refresh_with_access_token=settings.refresh_with_access_token,
         tells_by_mail=mail is not None,
         refuse_unverified=mail.emails.refuse_unverified if mail and settings.login_needs_verified_email else None,
         legacy=legacy,
+        second_factor=None if factors is None else factors.login,
+        needs_factor=needs_factor(settings),
     )
     revocations = RevocationRepository(database)
     prunes.append(revocations.prune)
@@ -122,7 +145,7 @@ async def open_services(
     view = RevocationView(revocations, write_seconds=3 * settings.db_statement_timeout + 2)
     services = Services(
         auth=auth,
-        verify=VerifyService(auth, tokens, view, staleness=settings.verify_staleness),
+        verify=VerifyService(auth, sessions, tokens, view, staleness=settings.verify_staleness),
         revocations=RevocationService(view, tokens),
         introspection=IntrospectionService(auth, tokens),
         users=UserService(
@@ -131,19 +154,21 @@ async def open_services(
             passwords=passwords,
             rules=rules,
             mail_language=None if mail is None else settings.language,
-            ensure_fresh=None if mail is None else mail.freshness.ensure,
+            ensure_fresh=None if freshness is None else freshness.ensure,
         ),
         tokens=tokens,
         passwords=passwords,
         schema=SchemaRepository(database, failure_log),
         mail=mail,
+        factors=factors,
+        freshness=freshness,
         metrics=metrics,
     )
     try:
         async with (
             in_background(
                 keys_file=settings.keys_file,
-                use_ring=tokens.use,
+                use_ring=[tokens.use] if factors is None else [tokens.use, factors.keys.use],
                 prunes=prunes,
                 auth=auth,
                 send_mails=None if sender is None else sender.run,
@@ -215,6 +240,7 @@ def _open_legacy(
         tokens=tokens,
         refresh_grace=settings.refresh_grace,
         sessions_per_user=settings.sessions_per_user,
+        tells_proof=settings.mfa != "off",
     )
 
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 from wutang_auth.context import request_context
 from wutang_auth.errors import (
+    FactorsAreOff,
     InsufficientScope,
     MailIsOff,
     NotFound,
@@ -24,12 +25,14 @@ from wutang_auth.errors import (
 from wutang_auth.factory import Services
 from wutang_auth.fields import parse_session_id, parse_user_id
 from wutang_auth.service import AuthService, Caller, UserService
+from wutang_auth.service.freshness import FreshnessService
 from wutang_auth.service.introspection import IntrospectionService
 from wutang_auth.service.revocations import RevocationService
 from wutang_auth.service.verify import VerifyService
 
 if TYPE_CHECKING:
     from wutang_auth.service.by_mail import MailServices  # not imported where mail is off
+    from wutang_auth.service.factors import FactorServices  # nor this, where second factors are
 
 
 class BearerToken(SecurityBase):
@@ -121,12 +124,42 @@ async def mail_services(request: Request) -> "MailServices":
 MailServicesDep = Annotated["MailServices", Depends(mail_services)]
 
 
+async def factor_services(request: Request) -> "FactorServices":
+    """The services of second factors; routes that ask for them are there only with them."""
+    found = services(request).factors
+    if found is None:
+        raise FactorsAreOff
+    return found
+
+
+FactorServicesDep = Annotated["FactorServices", Depends(factor_services)]
+
+
+async def freshness_service(request: Request) -> FreshnessService:
+    """The service of freshness; routes that ask for it are there only with mail or with second factors."""
+    found = services(request).freshness
+    if found is None:
+        raise MailIsOff
+    return found
+
+
+FreshnessServiceDep = Annotated[FreshnessService, Depends(freshness_service)]
+
+
 async def authenticate(token: Token, service: AuthServiceDep) -> Caller:
     """Whoever holds a live access token."""
     return await service.authenticate(token)
 
 
 CurrentCaller = Annotated[Caller, Depends(authenticate)]
+
+
+async def authenticate_to_enrol(token: Token, service: AuthServiceDep) -> Caller:
+    """Whoever holds a live access token, also one who must have a second factor and has yet to add it."""
+    return await service.authenticate(token, may_lack_factor=True)
+
+
+EnrollingCaller = Annotated[Caller, Depends(authenticate_to_enrol)]
 
 
 async def recognize(token: Token, service: AuthServiceDep) -> Caller:

@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from asyncpg import PostgresError
 from fastapi import FastAPI
@@ -15,11 +15,11 @@ from pydantic_core import ErrorDetails, to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from typing_extensions import TypedDict
 
 from wutang_auth import audit
 from wutang_auth.api.header_values import weighted
 from wutang_auth.api.paths import route_path
+from wutang_auth.api.refusal_data import refusal_data
 from wutang_auth.database.failures import failure_of
 from wutang_auth.errors import (
     AuthError,
@@ -86,27 +86,6 @@ class ErrorEnvelope(BaseModel):
     code: int = Field(description="one of the eight response codes")
     message: str = Field(description="the code's meaning; `Unauthenticated.` from the guard")
     data: None
-
-
-class FreshnessBody(TypedDict):
-    """What helps against a refusal for want of freshness."""
-
-    max_age: Annotated[int, Field(description="seconds that the last proof may lie back", examples=[300])]
-    methods: Annotated[list[str], Field(description="what to prove it by", examples=[["password"]])]
-
-
-class NotFreshBody(TypedDict):
-    """Why it was refused."""
-
-    reauthenticate: FreshnessBody
-
-
-class NotFreshEnvelope(BaseModel):
-    """An answer that asks for a fresh proof of who it is."""
-
-    code: int = Field(description="one of the eight response codes")
-    message: str = Field(description="the code's meaning")
-    data: NotFreshBody
 
 
 class InvalidParametersEnvelope(ErrorEnvelope):
@@ -233,13 +212,10 @@ async def _handle(request: Request, error: Exception) -> Response:
 
 def refusal(request: Request, error: AuthError) -> Response:
     """The envelope of an error."""
-    data = None
-    if isinstance(error, NotFresh):
-        data = {"reauthenticate": {"max_age": error.max_age, "methods": ["password"]}}
     content = _content(
         request,
         error.code,
-        data=data,
+        data=refusal_data(error),
         errors=error.errors if isinstance(error, InvalidParameters) else (),
         is_by_guard=isinstance(error, Unauthenticated),
     )
@@ -259,7 +235,11 @@ def _refusal_headers(error: AuthError) -> dict[str, str]:
         headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_scope", scope="{error.scope}"'
     if isinstance(error, NotFresh):
         # RFC 9470 section 3, but with 403: a 401 means to the clients of this API that they are logged out
-        headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_user_authentication", max_age="{error.max_age}"'
+        headers["WWW-Authenticate"] = f'{REALM}, error="insufficient_user_authentication"'
+        if error.amr:  # for which it has no parameter of its own, since `acr_values` name levels, which are not ours
+            headers["WWW-Authenticate"] += f', error_description="Asks for a proof by {" ".join(error.amr)}"'
+        if error.max_age is not None:
+            headers["WWW-Authenticate"] += f', max_age="{error.max_age}"'
     if isinstance(error, UnsupportedMediaType):
         headers["Accept"] = error.accepted  # RFC 9110 section 15.5.16
     if isinstance(error, UnsupportedContentCoding):

@@ -11,7 +11,6 @@ from wutang_auth.api.schemas import (
     Name,
     NewPassword,
     RequestBody,
-    SentPassword,
     Timestamp,
     fit_for_text,
     written,
@@ -65,12 +64,6 @@ class ResetPasswordBody(RequestBody):
         repr=False,
         examples=["seven small violet umbrellas"],
     )
-
-
-class ReauthenticateBody(RequestBody):
-    """The caller's password once more."""
-
-    password: SentPassword = Field(repr=False, examples=["correct horse battery staple"])
 
 
 class FoundLinkBody(TypedDict):

@@ -1,7 +1,8 @@
 """The refresh token in a cookie, for pages in a browser: a script that is injected into one cannot read it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from fastapi.security.base import SecurityBase
@@ -54,9 +55,11 @@ class TokenOrCookie(SecurityBase):
         return SentToken(found[0], by_cookie=True)
 
 
-def pair_answer(request: Request, pair: TokenPair, *, as_cookie: bool) -> Response:
-    """The answer with a token pair; the refresh token in it, or in the cookie and null in it."""
-    body = token_pair_body(pair)
+def pair_answer(
+    request: Request, pair: TokenPair, *, as_cookie: bool, more: Mapping[str, object] = MappingProxyType({})
+) -> Response:
+    """The answer with a token pair, and what else it says; the refresh token in it, or in the cookie and null in it."""
+    body = {**token_pair_body(pair), **more}
     if not as_cookie:
         return ok(request, body)
     response = ok(request, {**body, "refresh_token": None})

@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 from uuid import UUID
 
 from pydantic import (
@@ -24,8 +24,7 @@ from wutang_auth.api.envelope import Envelope
 from wutang_auth.fields import format_timestamp
 from wutang_auth.passwords import hashing as passwords
 from wutang_auth.repository import SessionRecord, UserChange, UserRecord
-from wutang_auth.service import NewUser, UserPage
-from wutang_auth.service.introspection import Introspection
+from wutang_auth.service import Caller, NewUser, UserPage
 from wutang_auth.tokens.access import TokenPair
 
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
@@ -65,6 +64,13 @@ def _scopes(value: list[str]) -> list[str]:
         raise PydanticCustomError("scopes", "not scopes") from None
 
 
+def _code(value: str) -> str:
+    try:
+        return fields.parse_code(value)
+    except ValueError:
+        raise PydanticCustomError("code", "not six digits") from None
+
+
 def _sent_timestamp(value: Any) -> Any:
     if value is None:
         return None
@@ -86,6 +92,7 @@ SentPassword = Annotated[
         json_schema_extra={"format": "password", "pattern": _FIT_FOR_TEXT},
     ),
 ]
+Code = Annotated[str, AfterValidator(_code), Field(json_schema_extra={"pattern": "^[0-9]{6}$"})]
 _NEW_PASSWORD = {"format": "password", "minLength": 8, "maxLength": passwords.MAX_LENGTH, "pattern": _FIT_FOR_TEXT}
 # no constraints: password_rules.py has them, and says how to meet them
 NewPassword = Annotated[str, Field(json_schema_extra={**_NEW_PASSWORD})]
@@ -107,21 +114,43 @@ Timestamp = Annotated[
 ]
 
 
+Amr = Annotated[
+    list[str],
+    Field(
+        description="by what the user proved who it is (RFC 8176); absent where `WUTANG_MFA` is off",
+        examples=[["pwd", "otp", "mfa"]],
+    ),
+]
+
+
 class RequestBody(BaseModel):
     """What a client sends: strict types, unknown names ignored, input hidden from every message."""
 
     model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
 
 
+def without_null(schema: dict[str, Any]) -> None:
+    """Leave out of a JSON schema that what may be left out is null then, which it must not be when it is sent."""
+    for field in schema["properties"].values():
+        if "default" in field and field["default"] is None:
+            del field["default"]
+
+
+def _credentials(schema: dict[str, Any]) -> None:
+    without_null(schema)
+    schema["examples"] = [{"email": "demo@wutang.example", "password": "correct horse battery staple"}]
+
+
 class LoginBody(RequestBody):
     """Credentials."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"email": "demo@wutang.example", "password": "correct horse battery staple"}]}
-    )
+    model_config = ConfigDict(json_schema_extra=_credentials)
 
     email: Email = Field(description="trimmed; case does not matter")
     password: SentPassword = Field(description="taken as it is", repr=False)
+    code: Code | SkipJsonSchema[None] = Field(
+        None, description="of the app of who has a second factor, for programs: it saves the second step", repr=False
+    )
     refresh: Literal["body", "cookie"] = Field(
         "body", description="where the refresh token comes: `cookie` is for pages in a browser"
     )
@@ -317,6 +346,25 @@ def user_body(user: UserRecord) -> UserBody:
     }
 
 
+class MeBody(UserBody):
+    """The caller."""
+
+    amr: NotRequired[Amr]
+
+
+class MeEnvelope(Envelope[MeBody]):
+    """Success with the caller."""
+
+
+def me_body(user: UserRecord, caller: Caller) -> UserBody:
+    """The caller as it is sent, with how it proved who it is where there are second factors."""
+    body = user_body(user)
+    if caller.authentication is None:
+        return body
+    told: MeBody = {**body, "amr": caller.authentication.amr}
+    return told
+
+
 class UserPageBody(TypedDict):
     """Some users in the order of their ids."""
 
@@ -345,55 +393,24 @@ class SessionBody(TypedDict):
     ip: Annotated[str | None, Field(description="the address that logged in", examples=["192.0.2.7"])]
     user_agent: Annotated[str | None, Field(description="the program that logged in", examples=["Mozilla/5.0"])]
     current: Annotated[bool, Field(description="whether it is the one that asks", examples=[True])]
+    amr: NotRequired[Amr]
 
 
 class SessionListEnvelope(Envelope[list[SessionBody]]):
     """Success with the caller's sessions."""
 
 
-def session_body(session: SessionRecord, current: UUID) -> SessionBody:
-    """A session as it is sent to the bearer of a token of the current one."""
-    return {
+def session_body(session: SessionRecord, caller: Caller) -> SessionBody:
+    """A session as it is sent to its owner."""
+    body: SessionBody = {
         "id": session.id,
         "created_at": written(session.created_at),
         "refreshed_at": written(session.rotated_at),
         "expires_at": written(session.expires_at),
         "ip": session.ip,
         "user_agent": session.user_agent,
-        "current": session.id == current,
+        "current": session.id == caller.session_id,
     }
-
-
-class IntrospectBody(RequestBody):
-    """A token to be looked at (RFC 7662 section 2.1)."""
-
-    token: str = Field(description="an access or a refresh token", examples=["eyJhbGciOiJFUzI1NiJ9.e30.c2ln"])
-
-
-class IntrospectionBody(BaseModel):
-    """What a token is (RFC 7662 section 2.2)."""
-
-    active: bool = Field(description="whether it counts; all else is there only if it does", examples=[True])
-    scope: str | SkipJsonSchema[None] = Field(None, description="the user's scopes now, between spaces")
-    client_id: str | SkipJsonSchema[None] = Field(None, description="of an access token")
-    token_type: Literal["Bearer"] | SkipJsonSchema[None] = Field(None, description="of an access token")
-    exp: int | SkipJsonSchema[None] = Field(None, description="when it expires, in seconds since the epoch")
-    iat: int | SkipJsonSchema[None] = None
-    nbf: int | SkipJsonSchema[None] = None
-    sub: str | SkipJsonSchema[None] = Field(None, description="the user's id", examples=["1"])
-    aud: str | SkipJsonSchema[None] = None
-    iss: str | SkipJsonSchema[None] = None
-    jti: str | SkipJsonSchema[None] = None
-    sid: str | SkipJsonSchema[None] = Field(None, description="the session's id")
-
-
-_INTROSPECTED = ("client_id", "exp", "iat", "nbf", "sub", "aud", "iss", "jti", "sid")
-
-
-def introspection_body(found: Introspection | None) -> dict[str, object]:
-    """The answer about a token; None is one that does not count."""
-    if found is None:
-        return {"active": False}
-    told = {name: found.document[name] for name in _INTROSPECTED if name in found.document}
-    kind = {"token_type": "Bearer"} if found.claims.kind == "access" else {}
-    return {"active": True, "scope": " ".join(found.user.scopes), **kind, **told}
+    if caller.authentication is not None:
+        body["amr"] = session.amr
+    return body

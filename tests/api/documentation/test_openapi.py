@@ -27,7 +27,13 @@ BY_MAIL = {
     "reauthenticate", "ask_to_register", "register", "ask_for_reset", "reset_password", "look_up_link",
     "ask_for_email_change", "confirm_email", "undo_email_change", "ask_for_verification", "verify_email", "send_reset",
 }  # fmt: skip
-WITHOUT_BODY = {"ask_for_verification", "send_reset"}
+OF_FACTORS = {
+    "login_second", "list_factors", "add_totp", "confirm_totp", "remove_totp", "renew_recovery_codes", "reset_factors",
+}  # fmt: skip
+WITHOUT_BODY = {
+    "ask_for_verification", "send_reset", "list_factors", "add_totp", "remove_totp", "renew_recovery_codes",
+    "reset_factors",
+}  # fmt: skip
 
 each_operation = pytest.mark.parametrize("operation_id", OPERATIONS)
 
@@ -74,7 +80,7 @@ def test_checked_in_document_is_the_services() -> None:
 
 
 async def test_service_serves_the_document(start: Start, mailbox: Mailbox) -> None:
-    service = await start(**mailbox.settings())
+    service = await start(**mailbox.settings(mfa="optional"))
     response = await service.client.get("/openapi.json")
     assert response.headers["content-type"] == "application/json"
     assert response.json() == DOCUMENT
@@ -83,7 +89,21 @@ async def test_service_serves_the_document(start: Start, mailbox: Mailbox) -> No
 async def test_service_without_mail_documents_what_it_has(service: Instance) -> None:
     document = (await service.client.get("/openapi.json")).json()
     served = {operation["operationId"] for item in document["paths"].values() for operation in item.values()}
-    assert served == OPERATIONS.keys() - BY_MAIL
+    assert served == OPERATIONS.keys() - BY_MAIL - OF_FACTORS
+
+
+async def test_service_with_second_factors_alone_has_freshness_too(start: Start) -> None:
+    document = (await (await start(mfa="optional")).client.get("/openapi.json")).json()
+    served = {operation["operationId"] for item in document["paths"].values() for operation in item.values()}
+    assert served == (OPERATIONS.keys() - BY_MAIL) | {"reauthenticate"}
+
+
+async def test_service_that_needs_second_factors_documents_the_refusal(start: Start) -> None:
+    document = (await (await start(mfa="all")).client.get("/openapi.json")).json()
+    assert "SecondFactorMissing" in document["components"]["responses"]
+    for path, method in (("/api/auth/me", "get"), ("/api/auth/verify", "get"), ("/api/users", "get")):
+        assert "403" in document["paths"][path][method]["responses"]
+    assert "403" not in document["paths"]["/api/auth/factors"]["get"]["responses"]
 
 
 def test_documented_routes_are_the_contracts() -> None:
@@ -101,6 +121,13 @@ def test_documented_routes_are_the_contracts() -> None:
         "POST /api/auth/introspect": "introspect",
         "GET /.well-known/revocations": "revocation_list",
         "GET /.well-known/oauth-authorization-server": "server_metadata",
+        "POST /api/auth/login/second": "login_second",
+        "GET /api/auth/factors": "list_factors",
+        "POST /api/auth/factors/totp": "add_totp",
+        "PUT /api/auth/factors/totp": "confirm_totp",
+        "DELETE /api/auth/factors/totp": "remove_totp",
+        "POST /api/auth/factors/recovery-codes": "renew_recovery_codes",
+        "DELETE /api/users/{id}/factors": "reset_factors",
         "POST /api/auth/reauthenticate": "reauthenticate",
         "POST /api/auth/register": "ask_to_register",
         "PUT /api/auth/register": "register",
@@ -138,7 +165,7 @@ def test_operation_is_described(operation_id: str) -> None:
         assert "X-Request-ID" in resolved(response)["headers"], status
     for status, code in answers(operation):
         assert not path.startswith("/api/") or f"| {status} | {code} " in operation["description"]
-    has_body = method in ("post", "patch") or operation_id == "change_password" or operation_id in BY_MAIL
+    has_body = method in ("post", "patch") or operation_id in {"change_password", "confirm_totp"} | BY_MAIL
     assert ("requestBody" in operation) == (has_body and operation_id not in WITHOUT_BODY)
 
 
@@ -160,7 +187,7 @@ def test_operation_declares_what_follows_from_its_kind(operation_id: str) -> Non
     if path.startswith("/api/users"):
         assert (403, 40003) in declared
         assert operation["security"] == [{"accessToken": ["users:read" if operation_id in READERS else "users:write"]}]
-    may_be_off = operation_id in BY_MAIL or operation_id == "create_user"
+    may_be_off = operation_id in BY_MAIL | OF_FACTORS | {"create_user"}
     assert ((404, 40004) in declared) == ("{id}" in path or may_be_off)
     for status in {"429", "503"} & set(operation["responses"]):
         assert "Retry-After" in resolved(operation["responses"][status])["headers"]
@@ -169,7 +196,13 @@ def test_operation_declares_what_follows_from_its_kind(operation_id: str) -> Non
 @pytest.mark.parametrize(
     ("operation_id", "refusals"),
     [
-        ("login", {(401, 10003), (429, 40001)}),
+        ("login", {(401, 10003), (403, 40003), (429, 40001)}),
+        ("login_second", {(401, 10003), (429, 40001)}),
+        ("add_totp", {(403, 40003), (409, 10003)}),
+        ("confirm_totp", {(409, 10003)}),
+        ("remove_totp", {(403, 40003)}),
+        ("renew_recovery_codes", {(403, 40003)}),
+        ("reset_factors", {(403, 40003), (409, 10003)}),
         ("change_password", {(409, 10003), (429, 40001)}),
         ("create_user", {(409, 10003)}),
         ("ask_to_register", {(429, 40001)}),

@@ -27,7 +27,7 @@ _ADD = """
 
 
 async def test_every_answer_is_as_documented(environment: dict[str, str], tmp_path: Path) -> None:
-    environment |= {"WUTANG_THROTTLE_ADDRESS_FAILURES": "100000"}
+    environment |= {"WUTANG_THROTTLE_ADDRESS_FAILURES": "100000", "WUTANG_MFA": "optional"}
     tokens = tmp_path / "tokens"
     tokens.write_text("\n".join(await access_tokens(environment)))
     async with serving(environment, tmp_path / "log") as server:

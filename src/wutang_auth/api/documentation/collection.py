@@ -81,6 +81,16 @@ _RUN: Final[dict[str, tuple[_Step, ...]]] = {
             body={"current_password": "{{newPassword}}", "new_password": "another {{newPassword}}"},
         ),
     ),
+    # the codes are made by an app, so that of these only the refusals can be shown
+    "Second factor": (
+        _Step("list_factors"),
+        _Step("add_totp"),
+        _Step("confirm_totp", "The first code, which is another one", expected=(409, 10003)),
+        _Step("renew_recovery_codes", "Recovery codes, which need an app", expected=(404, 40004)),
+        _Step("remove_totp", "Remove the app, which is not there yet", expected=(404, 40004)),
+        _Step("login_second", "The second step of no login", expected=(401, 10003)),
+        _Step("reset_factors"),
+    ),
     # the links themselves are in the mails, so that of these only the refusals can be shown
     "By mail": (
         _Step("ask_to_register", body={"email": "not.yet.{{newEmail}}"}),

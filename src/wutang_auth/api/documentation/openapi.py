@@ -12,9 +12,7 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from fastapi.security.base import SecurityBase
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
-from pydantic_core import from_json
-from starlette.requests import Request
-from starlette.responses import Response
+from pydantic_core import to_json
 
 from wutang_auth import errors
 from wutang_auth.api.bodies import ParsedBody
@@ -22,22 +20,26 @@ from wutang_auth.api.dependencies import (
     RequiredScope,
     auth_service,
     authenticate,
+    authenticate_to_enrol,
+    factor_services,
+    freshness_service,
     mail_services,
     recognize,
     verify_service,
 )
 from wutang_auth.api.documentation.code_samples import code_samples
 from wutang_auth.api.documentation.examples import example
+from wutang_auth.api.documentation.refusal_responses import INSTANCES, add_refusal, refusal_response, when
 from wutang_auth.api.documentation.refusals import REFUSALS
-from wutang_auth.api.envelope import ErrorEnvelope, InvalidParametersEnvelope, NotFreshEnvelope, refusal
-from wutang_auth.errors import AuthError, FieldError
+from wutang_auth.api.envelope import ErrorEnvelope, InvalidParametersEnvelope
+from wutang_auth.api.refusal_data import ENVELOPES
+from wutang_auth.errors import AuthError
 from wutang_auth.response_codes import ResponseCode
 
 Document = dict[str, Any]
 """JSON, to be written out and read by programs that know OpenAPI; typing each level would say OpenAPI again."""
 
 _SCHEMA: Final = "#/components/schemas/{model}"
-_RESPONSE: Final = "#/components/responses/{}"
 
 _DESCRIPTION: Final = Path(__file__).parent / "assets" / "description.md"
 
@@ -45,6 +47,7 @@ _TAGS: Final = [
     {"name": "general", "description": "What the codes mean. 返回码说明"},
     {"name": "auth", "description": "Login, refresh, logout, and whose token it is. 登录、刷新、注销与当前用户"},
     {"name": "gateways", "description": "How gateways and other services ask about a token. 网关校验"},
+    {"name": "factors", "description": "Second factors: an app that makes codes, and recovery codes. 第二因素"},
     {"name": "mail", "description": "Register, choose a new password, verify and change an address. 邮件操作"},
     {"name": "users", "description": "The users, for administrators. 用户管理"},
     {"name": "keys", "description": "How other services verify tokens. 公钥"},
@@ -86,30 +89,10 @@ _HEADERS: Final = {
     },
 }
 
-# One of each kind of refusal, by response component; the examples are what the service answers to them.
-_INSTANCES: Final[dict[type[AuthError], tuple[AuthError, ...]]] = {
-    errors.Unauthenticated: (errors.TokenInvalid(), errors.TokenExpired()),
-    errors.InvalidCredentials: (errors.InvalidCredentials(),),
-    errors.InsufficientScope: (errors.InsufficientScope("users:read"),),
-    errors.EmailNotVerified: (errors.EmailNotVerified(),),
-    errors.NotFresh: (errors.NotFresh(300),),
-    errors.NotFound: (errors.NotFound(),),
-    errors.Conflict: (errors.Conflict(),),
-    errors.MalformedRequest: (errors.MalformedRequest(),),
-    errors.PayloadTooLarge: (errors.PayloadTooLarge(),),
-    errors.HeadTooLarge: (errors.HeadTooLarge(),),
-    errors.UnsupportedMediaType: (errors.UnsupportedMediaType("application/json"),),
-    errors.InvalidParameters: (errors.InvalidParameters([FieldError("email", "missing")]),),
-    errors.TooManyAttempts: (errors.TooManyAttempts(8),),
-    errors.Failed: (errors.Failed(),),
-    errors.Unavailable: (errors.Unavailable(),),
-}
-
-_WHEN: Final[dict[type[AuthError], str]] = {
-    errors.Unauthenticated: "No token, a bad one, one that was revoked, or its user is disabled or deleted.",
-    errors.NotFound: "There is none with this id, or with this token.",
-    errors.Failed: "A bug of the service; its log tells more beside the `X-Request-ID`.",
-}
+_WITH_DATABASE: Final = (
+    auth_service, authenticate, authenticate_to_enrol, factor_services, freshness_service, mail_services, recognize,
+    verify_service,
+)  # fmt: skip
 
 
 def build(app: FastAPI) -> Document:
@@ -127,16 +110,35 @@ def build(app: FastAPI) -> Document:
     components = document["components"]
     components["securitySchemes"] = _SECURITY_SCHEMES
     components["headers"] = _HEADERS
-    components["responses"] = {error.__name__: _refusal_response(error) for error in _INSTANCES}
+    components["responses"] = {error.__name__: refusal_response(error) for error in INSTANCES}
+    needs_factor = app.state.settings.mfa in ("writers", "all")
     _complete_schemas(components["schemas"], _bodies(app))
     for route in _routes(app):
         for method in route.methods or ():
-            _complete_operation(document, route, document["paths"][route.path_format][method.lower()])
+            operation = document["paths"][route.path_format][method.lower()]
+            _complete_operation(document, route, operation, needs_factor=needs_factor)
+    _drop_unused(document)
     _add_links(document)
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             operation["x-codeSamples"] = code_samples(document, path, method)
     return document
+
+
+def _drop_unused(document: Document) -> None:
+    """Leave out the components that nothing refers to, such as refusals of what is off."""
+    while True:
+        text = to_json(document)
+        unused = [
+            (kind, name)
+            for kind in ("responses", "schemas")
+            for name in document["components"][kind]
+            if f'"#/components/{kind}/{name}"'.encode() not in text
+        ]
+        if not unused:
+            return
+        for kind, name in unused:
+            del document["components"][kind][name]
 
 
 def _routes(app: FastAPI) -> Iterator[RouteContext]:
@@ -162,7 +164,8 @@ def _bodies(app: FastAPI) -> list[type[BaseModel]]:
 
 def _complete_schemas(schemas: Document, bodies: Sequence[type[BaseModel]]) -> None:
     models: list[tuple[type[BaseModel], Any]] = [(body, "validation") for body in bodies]
-    models += [(model, "serialization") for model in (ErrorEnvelope, InvalidParametersEnvelope, NotFreshEnvelope)]
+    sent: list[type[BaseModel]] = [ErrorEnvelope, InvalidParametersEnvelope, *ENVELOPES.values()]
+    models += [(model, "serialization") for model in sent]
     schemas |= models_json_schema(models, ref_template=_SCHEMA)[1]["$defs"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
@@ -199,7 +202,7 @@ def _drop_titles(schema: Any) -> None:
 # -- Operations -------------------------------------------------------------------------------------------------------
 
 
-def _complete_operation(document: Document, route: RouteContext, operation: Document) -> None:
+def _complete_operation(document: Document, route: RouteContext, operation: Document, *, needs_factor: bool) -> None:
     dependencies: list[Any] = [dependant.call for dependant in _dependants(route.dependant)]
     body = next((dependency for dependency in dependencies if isinstance(dependency, ParsedBody)), None)
     scopes = [dependency.scope for dependency in dependencies if isinstance(dependency, RequiredScope)]
@@ -220,7 +223,7 @@ def _complete_operation(document: Document, route: RouteContext, operation: Docu
 
     responses = operation["responses"]
     responses.pop("422", None)  # FastAPI's own, with a body that this service does not send
-    refused = _refused(route, dependencies)
+    refused = _refused(route, dependencies, needs_factor=needs_factor)
     for status in {str(error.status) for error in refused}:
         responses.pop(status, None)  # made by `refusals`, to be replaced
     for response in responses.values():
@@ -228,18 +231,13 @@ def _complete_operation(document: Document, route: RouteContext, operation: Docu
     if refused:
         notes.append(_table(responses, refused))
     for error in refused:
-        component = _component(error)
-        previous = responses.get(str(error.status), {})
-        if previous.get("$ref", "").endswith(component.__name__):
-            previous["description"] += f" {_when(error)}"
-        else:
-            responses[str(error.status)] = {"$ref": _RESPONSE.format(component.__name__), "description": _when(error)}
+        add_refusal(responses, document["components"]["responses"], error)
     operation["responses"] = {status: responses[status] for status in sorted(responses)}
     operation["description"] = "\n\n".join(notes)
 
 
 def _security(dependencies: Sequence[Any], scopes: list[str]) -> list[dict[str, list[str]]]:
-    if not {authenticate, recognize, verify_service}.isdisjoint(dependencies):
+    if not {authenticate, authenticate_to_enrol, recognize, verify_service}.isdisjoint(dependencies):
         # OpenAPI 3.1, "Security Requirement Object": for a bearer scheme the list names the roles that are required
         return [{"accessToken": scopes}]
     if any(isinstance(dependency, SecurityBase) for dependency in dependencies):
@@ -247,7 +245,7 @@ def _security(dependencies: Sequence[Any], scopes: list[str]) -> list[dict[str, 
     return []
 
 
-def _refused(route: RouteContext, dependencies: Sequence[Any]) -> list[type[AuthError]]:
+def _refused(route: RouteContext, dependencies: Sequence[Any], *, needs_factor: bool) -> list[type[AuthError]]:
     """Every refusal of a route, in the order of their statuses."""
     path = str(route.path_format)
     found: set[type[AuthError]] = {
@@ -257,15 +255,9 @@ def _refused(route: RouteContext, dependencies: Sequence[Any]) -> list[type[Auth
     }  # by middleware
     for response in (route.responses or {}).values():
         found |= {getattr(errors, name) for name in response.get(REFUSALS, ())}
-    for dependency in dependencies:
-        if isinstance(dependency, SecurityBase):
-            found |= {errors.Unauthenticated, errors.TokenExpired}
-        if isinstance(dependency, RequiredScope):
-            found.add(errors.InsufficientScope)
-        if isinstance(dependency, ParsedBody):
-            found |= {errors.InvalidParameters, errors.UnsupportedMediaType}
-        if dependency in (auth_service, authenticate, mail_services, recognize, verify_service):
-            found.add(errors.Unavailable)
+    found = found.union(*map(_refused_by, dependencies))
+    if needs_factor and not {authenticate, recognize, verify_service}.isdisjoint(dependencies):
+        found.add(errors.SecondFactorMissing)
     if any(dependant.query_params or dependant.header_params for dependant in _dependants(route.dependant)):
         found.add(errors.InvalidParameters)
     if "{" in path:
@@ -273,6 +265,20 @@ def _refused(route: RouteContext, dependencies: Sequence[Any]) -> list[type[Auth
     if path.startswith("/api/"):
         found.add(errors.Failed)
     return sorted(found, key=lambda error: (error.status, error.code.number, error.__name__))
+
+
+def _refused_by(dependency: Any) -> set[type[AuthError]]:
+    """The refusals of one of a route's dependencies."""
+    found: set[type[AuthError]] = set()
+    if isinstance(dependency, SecurityBase):
+        found |= {errors.Unauthenticated, errors.TokenExpired}
+    if isinstance(dependency, RequiredScope):
+        found.add(errors.InsufficientScope)
+    if isinstance(dependency, ParsedBody):
+        found |= {errors.InvalidParameters, errors.UnsupportedMediaType}
+    if dependency in _WITH_DATABASE:
+        found.add(errors.Unavailable)
+    return found
 
 
 def _complete_answer(response: Document, schemas: Document) -> None:
@@ -293,7 +299,7 @@ def _table(responses: Document, refused: Sequence[type[AuthError]]) -> str:
         for status, response in responses.items()
         if status.startswith("2")
     ]
-    rows += [f"| {error.status} | {_code_in_chinese(error.code)} | {_when(error)} |" for error in refused]
+    rows += [f"| {error.status} | {_code_in_chinese(error.code)} | {when(error)} |" for error in refused]
     return "\n".join(["| HTTP | code | when |", "|---|---|---|", *rows])
 
 
@@ -320,53 +326,5 @@ def _add_links(document: Document) -> None:
             }
 
 
-# -- Refusals ---------------------------------------------------------------------------------------------------------
-
-
-def _component(error: type[AuthError]) -> type[AuthError]:
-    """The response component that an error is an example of."""
-    return next(ancestor for ancestor in error.__mro__ if ancestor in _INSTANCES)
-
-
-def _when(error: type[AuthError]) -> str:
-    """In words for clients: the class's own, where they are no programmer's."""
-    return _WHEN.get(error, (error.__doc__ or "").split("\n\n")[0])
-
-
 def _code_in_chinese(code: ResponseCode) -> str:
     return f"{code.number} {code.chinese}"
-
-
-def _refusal_response(error: type[AuthError]) -> Document:
-    headers = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
-    examples: Document = {}
-    for instance in _INSTANCES[error]:
-        answers = {language: _answer(instance, language) for language in ("zh", "en")}
-        if "retry-after" in answers["zh"].headers:
-            headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
-        if "www-authenticate" in answers["zh"].headers:
-            headers["WWW-Authenticate"] = {"$ref": "#/components/headers/WwwAuthenticate"}
-        if "accept" in answers["zh"].headers:
-            headers["Accept"] = {"$ref": "#/components/headers/Accept"}
-        chinese, english = (from_json(bytes(answer.body)) for answer in answers.values())
-        name = type(instance).__name__
-        examples[name] = {"summary": str(instance.code.number), "value": chinese}
-        if english != chinese:
-            examples[f"{name}InEnglish"] = {
-                "summary": f"{instance.code.number}, Accept-Language: en",
-                "value": english,
-            }
-    model: type[BaseModel] = InvalidParametersEnvelope if issubclass(error, errors.InvalidParameters) else ErrorEnvelope
-    if error is errors.NotFresh:
-        model = NotFreshEnvelope
-    return {
-        "description": _when(error),
-        "headers": headers,
-        "content": {
-            "application/json": {"schema": {"$ref": _SCHEMA.format(model=model.__name__)}, "examples": examples}
-        },
-    }
-
-
-def _answer(error: AuthError, language: str) -> Response:
-    return refusal(Request({"type": "http", "headers": [(b"accept-language", language.encode())]}), error)

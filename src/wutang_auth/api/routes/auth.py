@@ -22,14 +22,21 @@ from wutang_auth.api.refresh_cookie import SentToken, TokenOrCookie, drop_cookie
 from wutang_auth.api.schemas import (
     ChangePasswordBody,
     LoginBody,
+    MeEnvelope,
     SessionListEnvelope,
     TokenPairEnvelope,
     UpdateMeBody,
-    UserEnvelope,
+    me_body,
     session_body,
-    user_body,
 )
-from wutang_auth.errors import EmailNotVerified, InvalidCredentials, TokenMissing, TooManyAttempts, WrongCurrentPassword
+from wutang_auth.errors import (
+    EmailNotVerified,
+    InvalidCredentials,
+    SecondFactorNeeded,
+    TokenMissing,
+    TooManyAttempts,
+    WrongCurrentPassword,
+)
 
 SessionToken = Annotated[SentToken, Depends(TokenOrCookie())]
 
@@ -41,7 +48,7 @@ router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=DirectRoute)
     operation_id="login",
     response_model=TokenPairEnvelope,
     response_description="A session has begun.",
-    responses=refusals(InvalidCredentials, EmailNotVerified, TooManyAttempts),
+    responses=refusals(InvalidCredentials, EmailNotVerified, SecondFactorNeeded, TooManyAttempts),
 )
 async def login(
     request: Request, service: AuthServiceDep, body: Annotated[LoginBody, Depends(parsed_body(LoginBody, form=True))]
@@ -51,14 +58,15 @@ async def login(
     通过登录信息获取JWT凭证
 
     Begins a session and answers with its first two tokens. Whether it was the e-mail or the password that was wrong, or
-    the user that is disabled, is not told. With `"refresh": "cookie"` the refresh token comes in the cookie
-    `__Host-wutang-refresh`, which scripts cannot read, and is null in the body.
+    the user that is disabled, is not told. Who has a second factor sends its `code` along, or is answered 403 with what
+    the second step needs: `POST /api/auth/login/second`. With `"refresh": "cookie"` the refresh token comes in the
+    cookie `__Host-wutang-refresh`, which scripts cannot read, and is null in the body.
     """
     if body.refresh == "cookie" and is_foreign_page(request):
         # SECURITY: a form of another site could put a session of its own into this browser (login CSRF)
         raise TokenMissing
     async with watch_for_disconnect(request):
-        pair = await service.login(body.email, body.password, language(request))
+        pair = await service.login(body.email, body.password, language(request), code=body.code)
     return pair_answer(request, pair, as_cookie=body.refresh == "cookie")
 
 
@@ -112,7 +120,7 @@ async def logout(
 @router.get(
     "/me",
     operation_id="me",
-    response_model=UserEnvelope,
+    response_model=MeEnvelope,
     response_description="Whose token it is.",
 )
 async def me(request: Request, caller: RecognizedCaller) -> Response:
@@ -120,13 +128,13 @@ async def me(request: Request, caller: RecognizedCaller) -> Response:
 
     获取通过身份验证的用户
     """
-    return ok(request, user_body(caller.user))
+    return ok(request, me_body(caller.user, caller))
 
 
 @router.patch(
     "/me",
     operation_id="update_me",
-    response_model=UserEnvelope,
+    response_model=MeEnvelope,
     response_description="The user as it is now.",
 )
 async def update_me(
@@ -141,7 +149,7 @@ async def update_me(
 
     Nothing else of it: e-mail and password have routes of their own.
     """
-    return ok(request, user_body(await service.update_me(caller, name=body.name)))
+    return ok(request, me_body(await service.update_me(caller, name=body.name), caller))
 
 
 @router.get(
@@ -156,7 +164,7 @@ async def list_sessions(request: Request, service: AuthServiceDep, caller: Curre
     当前用户的会话列表
     """
     sessions = await service.list_sessions(caller)
-    return ok(request, [session_body(session, caller.session_id) for session in sessions])
+    return ok(request, [session_body(session, caller) for session in sessions])
 
 
 @router.delete(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.commands import run
 from wutang_auth.cli import keys as keys_command
-from wutang_auth.tokens import key_file
+from wutang_auth.tokens import base64url, key_file
 from wutang_auth.tokens.key_ring import KeyRing
 
 
@@ -106,3 +106,40 @@ async def test_rotation_counts_no_seconds_below_none(tmp_path: Path) -> None:
     key_file.save(KeyRing.generate(), path)
     assert (await run({}, "keys", "rotate", "--file", path, "--picked-up", "-1")).code == 2
     assert (await run({}, "keys", "rotate", "--file", path, "--picked-up", "0")).code == 0
+
+
+async def test_the_key_that_encrypts_is_added_once_listed_and_not_shown(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    none = (await run({}, "keys", "rotate", "--encryption", "--file", path)).error
+    assert "does not exist" in none
+    key_file.save(KeyRing.generate(), path)
+    assert (
+        "`keys generate --encryption` adds one"
+        in (await run({}, "keys", "rotate", "--encryption", "--file", path)).error
+    )
+    assert "keys generate --encryption" in (await run({}, "keys", "reencrypt", "--file", path)).error
+    said = (await run({}, "keys", "generate", "--encryption", "--file", path)).said
+    first, second = key_file.load(path).encryption
+    assert said == f"added the key {first.kid}, which encrypts second factors, and the one that will follow it"
+    assert "already" in (await run({}, "keys", "generate", "--encryption", "--file", path)).error
+    listed = await run({}, "keys", "list", "--file", path, "--json")
+    assert [(row["kid"], row["alg"], row["state"]) for row in listed.document[2:]] == [
+        (first.kid, "A256GCM", "active"), (second.kid, "A256GCM", "next"),
+    ]  # fmt: skip
+    assert base64url.encode(first.secret) not in listed.stdout
+    assert "is the key that encrypts" in (await run({}, "keys", "drop", first.kid, "--force", "--file", path)).error
+
+
+async def test_a_ring_that_is_replaced_keeps_the_keys_that_encrypt(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    kept = KeyRing.generate().with_encryption()
+    key_file.save(kept, path)
+    assert (await run({}, "keys", "generate", "--force", "--file", path)).code == 0
+    ring = key_file.load(path)
+    assert ring.encryption == kept.encryption
+    assert ring.active.kid != kept.active.kid
+    path.write_text("{}")
+    outcome = await run({}, "keys", "generate", "--force", "--file", path)
+    assert outcome.code == 0
+    assert "if it had keys that encrypt second factors, they are lost" in outcome.stderr
+    assert key_file.load(path).encryption == ()

@@ -10,8 +10,9 @@ import pytest
 
 from support.commands import PROGRAM, Outcome, Shell, run, run_apart
 from support.database import change_users, fill_users, query
+from support.factors import Clock, add_with_app
 from support.http import assert_refused, success
-from support.services import Instance
+from support.services import Instance, Start
 from support.users import NEW_PASSWORD, add_and_log_in, add_user, log_in
 from wutang_auth.database import Database
 from wutang_auth.repository import UserRepository
@@ -247,3 +248,18 @@ async def test_commands_work_on_the_data_of_dev_running_or_not(tmp_path: Path) -
         await asyncio.wait_for(dev.wait(), 30)
     alone = await run_apart({}, "users", "list", "--json", "--data-dir", data_dir)
     assert [user["email"] for user in json.loads(alone.stdout)] == ["demo@wutang.example", "grace@wutang.example"]
+
+
+async def test_second_factors_are_shown_and_taken_away(start: Start, clock: Clock, shell: Shell) -> None:
+    service = await start(**clock.settings())
+    login, _ = await add_with_app(service, clock)
+    found = (await shell("users factors ADA@wutang.example --json")).document
+    assert found["recovery_codes"] == 8
+    assert found["totp"].endswith("Z")
+    assert "app added" in (await shell("users factors ada@wutang.example")).said
+    assert (await shell("users factors nobody@wutang.example")).error == "there is no such user"
+    said = (await shell("users reset-factors ada@wutang.example")).said
+    assert said == f"took the second factors from user {login.user_id}, ada@wutang.example"
+    assert (await shell("users factors ada@wutang.example --json")).document == {"totp": None, "recovery_codes": 0}
+    assert (await service.client.get("/api/auth/me", headers=login.headers)).status_code == 401
+    await log_in(service.client)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,6 +22,8 @@ from support.services import Instance, Start
 from support.users import CREDENTIALS, add_user
 from wutang_auth.database import REVISION
 from wutang_auth.repository.schema import NEEDED
+from wutang_auth.tokens import key_file
+from wutang_auth.tokens.key_ring import KeyRing
 
 PRIVILEGES = (Path(__file__).parents[2] / "docs" / "privileges.md").read_text("utf-8")
 HASH = "$2y$10$jDk7V8GvvPmuQdRTrWn7tuDpsCI8ic7jBzCJDF/tAX60HsTgLsTjK"
@@ -194,6 +197,10 @@ LINES = {
     "users revoke": "users revoke ada@wutang.example a:b",
     "users change-email": "users change-email 1 eve@shop.example",
     "users delete": "users delete ada@wutang.example --yes",
+    "users factors": "users factors ada@wutang.example",
+    "users reset-factors": "users reset-factors ada@wutang.example",
+    "keys reencrypt": "keys reencrypt --file {keys}",
+    "keys drop": "keys drop {retired} --file {keys}",
     "users import": "users import {file}",
     "takeover users": "takeover users --from {file}",
     "takeover revocations": "takeover revocations --from {directory}",
@@ -215,6 +222,13 @@ ROWS = {
 }
 
 
+def _ring(path: Path) -> dict[str, object]:
+    """A key ring with keys that encrypt, of which one is retired."""
+    ring = KeyRing.generate().with_encryption().with_rotated_encryption(datetime.now(UTC), force=True)
+    key_file.save(ring, path)
+    return {"keys": path, "retired": ring.encryption[0].kid}
+
+
 def test_1_every_command_that_needs_a_role_has_a_row() -> None:
     assert ROWS.keys() == {*LINES, "migrate", "serve"}
 
@@ -230,7 +244,7 @@ async def test_1_command_needs_no_more_than_the_page_says(command: str, database
                 what = f"SEQUENCE {name}" if name.endswith("_seq") else name
                 await query(database_url, f"GRANT {privileges} ON {what} TO {roles['clerk']}")
         shell = Shell({"WUTANG_DATABASE_URL": as_role(database_url, roles["clerk"])} | MAIL | legacy_environment())
-        files = {"file": tmp_path / "users.csv", "directory": tmp_path}
+        files = {"file": tmp_path / "users.csv", "directory": tmp_path, **_ring(tmp_path / "keys.json")}
         line = LINES[command].format(**files, token=legacy_token(user.id))
         outcome = await shell(line, stdin="a-password-of-somebody\n")
         assert (outcome.code, outcome.stderr) == (0, "")

@@ -25,13 +25,14 @@ from wutang_auth.errors import (
     NotFound,
     SchemaLocked,
 )
-from wutang_auth.factory import mail_administration, open_database, open_users
+from wutang_auth.factory import factor_administration, mail_administration, open_database, open_users
 from wutang_auth.messages import field_problem
 from wutang_auth.service import UserService
 from wutang_auth.settings import DatabaseSettings, LogSettings, MailSettings, PasswordSettings, Settings, SettingsError
 
 if TYPE_CHECKING:
     from wutang_auth.service.by_mail import MailAdministration  # not imported where mail is off
+    from wutang_auth.service.factors import FactorAdministration  # nor this by other commands
 
 T = TypeVar("T")
 
@@ -244,6 +245,23 @@ def run_mail_administration(data_dir: Path, work: Callable[[UserService, "MailAd
 
     async def with_services(database: Database) -> T:
         administration = mail_administration(settings, database)
+        async with open_users(database, password_min_length=settings.password_min_length) as users:
+            return await work(users, administration)
+
+    with database_settings(UserCommandSettings, data_dir) as settings:
+        return run_with(settings, with_services)
+
+
+def run_factor_administration(data_dir: Path, work: Callable[[UserService, "FactorAdministration"], Awaitable[T]]) -> T:
+    """Run work on the second factors of accounts and turn its refusals into lines for people.
+
+    Raises:
+        CommandError: the work was refused, or the database is away.
+    """
+
+    async def with_services(database: Database) -> T:
+        mail_language = None if settings.smtp_url is None else settings.language
+        administration = factor_administration(database, mail_language=mail_language)
         async with open_users(database, password_min_length=settings.password_min_length) as users:
             return await work(users, administration)
 

@@ -32,6 +32,7 @@ from wutang_auth.settings import Settings, SettingsError
 
 _DEMO_EMAIL = "demo@wutang.example"
 _DEMO_SCOPES = ["tokens:introspect", "users:read", "users:write"]
+_DEV_DEFAULTS = {"log_level": "warning", "mfa": "optional"}
 
 
 def dev(
@@ -81,13 +82,12 @@ def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.so
     from wutang_auth.api.routes import dev_mails
     from wutang_auth.database import is_enough, migrations
     from wutang_auth.server import process as server
-    from wutang_auth.tokens import key_file
-    from wutang_auth.tokens.key_ring import KeyRing, KeyRingError
+    from wutang_auth.tokens.key_ring import KeyRingError
 
     settings = load(
         Settings,
         log=True,
-        defaults={"keys_file": data_dir / "keys.json", "log_level": "warning", **mail_defaults(data_dir, base_url)},
+        defaults={"keys_file": data_dir / "keys.json", **_DEV_DEFAULTS, **mail_defaults(data_dir, base_url)},
         database_url=database_url,
     )
     options = migration_options(settings)
@@ -95,8 +95,7 @@ def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.so
         with in_one_line():
             if not is_enough(migrations.current(database_url, **options)):
                 migrations.upgrade(database_url, **options)
-        if not settings.keys_file.exists():
-            key_file.save(KeyRing.generate(), settings.keys_file)
+        _complete_ring(settings)
         app = server.create_app(settings)
         if not is_set("smtp_url"):
             dev_mails.install(app, mails_folder(data_dir))
@@ -111,6 +110,19 @@ def _serve(data_dir: Path, base_url: str, database_url: str, listener: socket.so
     say(_banner(details, data_dir, shows_mails=not is_set("smtp_url")))
     sys.stdout.flush()
     server.run(settings, listener, app=app)
+
+
+def _complete_ring(settings: Settings) -> None:
+    """Make the key ring, and the key that encrypts second factors, if they are missing."""
+    from wutang_auth.tokens import key_file
+    from wutang_auth.tokens.key_ring import KeyRing
+
+    if not settings.keys_file.exists():
+        key_file.save(KeyRing.generate().with_encryption(), settings.keys_file)
+        return
+    ring = key_file.load(settings.keys_file)
+    if settings.mfa != "off" and ring.encrypting is None:
+        key_file.save(ring.with_encryption(), settings.keys_file)
 
 
 async def _demo_user(settings: Settings, known_password: object) -> str:

@@ -3,27 +3,36 @@
 import fcntl
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from wutang_auth.cli.context import DATA_DIR, AsJson, CommandError, DataDir, is_set, load
-from wutang_auth.cli.output import document, say, table
+from wutang_auth.cli.context import DATA_DIR, AsJson, CommandError, DataDir, is_set, load, run
+from wutang_auth.cli.output import document, say, table, warn
+from wutang_auth.database import Database
+from wutang_auth.factory import factor_keys
+from wutang_auth.repository import TotpRepository
 from wutang_auth.settings import KeySettings, LogSettings, TokenSettings
 from wutang_auth.settings import load as load_settings
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import (
     ALGORITHMS,
+    ENCRYPTION,
     PICKED_UP_SECONDS,
     Algorithm,
+    EncryptionKey,
     KeyRing,
     KeyRingError,
     SigningKey,
 )
 
-app = typer.Typer(help="The keys that sign tokens.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from wutang_auth.service.factors.keys import Reencryption
+
+app = typer.Typer(help="The keys that sign tokens, and those that encrypt second factors.", no_args_is_help=True)
 
 File = Annotated[
     Path | None,
@@ -40,6 +49,9 @@ class DropCommandSettings(KeyCommandSettings, TokenSettings):
 
 
 Group = TypeVar("Group", bound=KeyCommandSettings)
+OfEncryption = Annotated[
+    bool, typer.Option("--encryption", help="The key that encrypts second factors, not the one that signs.")
+]
 Kid = Annotated[str, typer.Argument(metavar="KID", help="The key, as `keys list` shows it.", show_default=False)]
 
 
@@ -51,12 +63,19 @@ def generate(
     following: Annotated[bool, typer.Option("--next", help="Only add a next key to a ring that has none.")] = False,
     if_missing: Annotated[bool, typer.Option("--if-missing", help="Leave a key ring that exists as it is.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace one; every token it signed becomes invalid.")] = False,
+    encryption: Annotated[
+        bool, typer.Option("--encryption", help="Only add the first key that encrypts second factors to a ring.")
+    ] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
     """Make a key ring: a key that signs and the one that will follow it."""
     if alg not in ALGORITHMS:
         raise typer.BadParameter(f"must be one of {', '.join(ALGORITHMS)}", param_hint="--alg")
     path = _settings(KeyCommandSettings, file, data_dir).keys_file
+    if encryption:
+        kid = _encrypting(_change(path, lambda ring: ring.with_encryption())).kid
+        say(f"added the key {kid}, which encrypts second factors, and the one that will follow it")
+        return
     if following:
         _change(path, lambda ring: ring.with_next(_algorithm(alg)))
         say(f"added a next {alg} key; rotate to it when every service has read it")
@@ -66,7 +85,7 @@ def generate(
             say(f"{path} exists and stays as it is")
             return
         raise CommandError(f"{path} exists; --force replaces it and makes every token it signed invalid")
-    ring = KeyRing.generate(_algorithm(alg))
+    ring = replace(KeyRing.generate(_algorithm(alg)), encryption=_kept(path))
     try:
         key_file.save(ring, path)
     except KeyRingError as error:
@@ -79,9 +98,10 @@ def list_(file: File = None, *, as_json: AsJson = False, data_dir: DataDir = DAT
     """Show the keys and their states; never the keys themselves."""
     ring = read_ring(_settings(KeyCommandSettings, file, data_dir).keys_file)
     if as_json:
-        document([_row(key) for key in ring.keys])
+        document([_row(key) for key in ring.all])
     else:
-        table(("kid", "alg", "state", "created", "retired"), [tuple(_row(key).values()) for key in ring.keys])
+        rows = [tuple(_row(key).values()) for key in ring.all]
+        table(("kid", "alg", "state", "created", "retired"), rows)
 
 
 @app.command()
@@ -92,10 +112,16 @@ def rotate(
         int, typer.Option(min=0, max=86_400, metavar="SECONDS", help="How long copies take to reach every instance.")
     ] = PICKED_UP_SECONDS,
     force: Annotated[bool, typer.Option("--force", help="Even if the next key is too new to be known.")] = False,
+    encryption: OfEncryption = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Sign with the next key from now on; the old one stays valid for what it signed."""
+    """Sign with the next key from now on; the old one stays valid for what it signed. Encrypt, with --encryption."""
     path = _settings(KeyCommandSettings, file, data_dir).keys_file
+    if encryption:
+        rotated = _change(path, lambda ring: ring.with_rotated_encryption(_now(), picked_up=picked_up, force=force))
+        kid = _encrypting(rotated).kid
+        say(f"{kid} encrypts second factors from now on; `wutang-auth keys reencrypt` does it for those there are")
+        return
     before = read_ring(path)
     ring = _change(path, lambda ring: ring.rotated(_now(), picked_up=picked_up, force=force))
     say(f"{ring.active.kid} signs; {before.active.kid} is retired; a fresh key is next")
@@ -116,13 +142,57 @@ def drop(
     force: Annotated[bool, typer.Option("--force", help="Even if tokens that it signed still live.")] = False,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Remove a key; every token that it signed becomes invalid."""
+    """Remove a key; every token that it signed becomes invalid, and every second factor that it encrypted."""
     settings = _settings(DropCommandSettings, file, data_dir)
+    if any(key.kid == kid for key in read_ring(settings.keys_file).encryption):
+        if not force and kid in run(data_dir, lambda database: TotpRepository(database).kids()):
+            raise CommandError(
+                "second factors are encrypted with it; `wutang-auth keys reencrypt` first, "
+                "or --force and have their users add them again"
+            )
+        _change(settings.keys_file, lambda ring: ring.without_encryption(kid))
+        say(f"dropped {kid}")
+        return
     _change(
         settings.keys_file,
         lambda ring: ring.without(kid, _now(), longest_ttl=settings.refresh_ttl, force=force),
     )
     say(f"dropped {kid}")
+
+
+@app.command()
+def reencrypt(file: File = None, *, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
+    """Encrypt every second factor with the key that encrypts now, so that earlier ones can be dropped."""
+    ring = read_ring(_settings(KeyCommandSettings, file, data_dir).keys_file)
+    kid = _encrypting(ring).kid
+
+    async def work(database: Database) -> "Reencryption":
+        return await factor_keys(database, ring).reencrypt(kid)
+
+    outcome = run(data_dir, work)
+    for line in outcome.unreadable:
+        warn(line)
+    if as_json:
+        document({"kid": kid, "encrypted": outcome.done, "unreadable": len(outcome.unreadable)})
+    else:
+        say(f"encrypted {outcome.done} second factor{'' if outcome.done == 1 else 's'} with {kid}")
+
+
+def _kept(path: Path) -> tuple[EncryptionKey, ...]:
+    """The keys of the ring that is to be replaced without which second factors could not be checked any more."""
+    if not path.exists():
+        return ()
+    try:
+        return key_file.load(path).encryption
+    except KeyRingError as error:
+        warn(f"{error}; if it had keys that encrypt second factors, they are lost")
+        return ()
+
+
+def _encrypting(ring: KeyRing) -> EncryptionKey:
+    if ring.encrypting is None:
+        raise CommandError("no key encrypts second factors; `wutang-auth keys generate --encryption` adds one")
+    return ring.encrypting
 
 
 def _settings(group: type[Group], file: Path | None, data_dir: Path) -> Group:
@@ -172,10 +242,10 @@ def _algorithm(name: str) -> Algorithm:
     return next(alg for alg in ALGORITHMS if alg == name)
 
 
-def _row(key: SigningKey) -> dict[str, object]:
+def _row(key: SigningKey | EncryptionKey) -> dict[str, object]:
     return {
         "kid": key.kid,
-        "alg": key.alg,
+        "alg": key.alg if isinstance(key, SigningKey) else ENCRYPTION,
         "state": key.state,
         "created_at": key.created_at,
         "retired_at": key.retired_at,

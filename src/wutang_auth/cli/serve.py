@@ -9,7 +9,7 @@ import typer
 from wutang_auth.cli.context import CommandError, in_one_line, load
 from wutang_auth.database import preflight
 from wutang_auth.errors import DatabaseUnavailable, DatabaseUnfit
-from wutang_auth.factory import check_texts, open_database
+from wutang_auth.factory import check_texts, load_ring, open_database
 from wutang_auth.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,6 @@ def serve(
     """Serve the API; the settings come from the environment and .env."""
     settings = load(Settings, log=True)
     from wutang_auth.server import process as server
-    from wutang_auth.tokens import key_file
     from wutang_auth.tokens.key_ring import KeyRingError
 
     app = None
@@ -31,7 +30,7 @@ def serve(
         if workers == 1:
             app = server.create_app(settings)
         else:
-            key_file.load(settings.keys_file)
+            load_ring(settings)
             check_texts(settings)
     except KeyRingError as error:
         raise CommandError(f"WUTANG_KEYS_FILE: {error}") from None

@@ -17,17 +17,19 @@ from wutang_auth.cli.context import (
     UserCommandSettings,
     confirm,
     database_settings,
+    run_factor_administration,
     run_mail_administration,
     run_users,
     run_users_with,
 )
 from wutang_auth.cli.output import document, documents, say, table
 from wutang_auth.fields import MAX_USER_ID, parse_email, parse_name, parse_scopes
-from wutang_auth.repository import UserChange, UserRecord
+from wutang_auth.repository import FactorRecord, UserChange, UserRecord
 from wutang_auth.service import NewUser, UserService
 
 if TYPE_CHECKING:
     from wutang_auth.service.by_mail import MailAdministration  # not imported where mail is off
+    from wutang_auth.service.factors import FactorAdministration  # nor this by other commands
 
 app = typer.Typer(help="The accounts.", no_args_is_help=True)
 
@@ -197,6 +199,34 @@ def delete(email: Email, *, yes: Yes = False, as_json: AsJson = False, data_dir:
             confirm(f"Delete user {user.id}, {user.email}, for ever?")
         run_users_with(settings, lambda service: service.delete_user(None, user.id))
     _tell(user, "deleted", as_json=as_json)
+
+
+@app.command()
+def factors(email: Email, *, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
+    """Show the second factors of a user."""
+    address = parsed_email(email)
+
+    async def work(service: UserService, administration: "FactorAdministration") -> FactorRecord:
+        return await administration.factors_of((await service.find_user(address)).id)
+
+    found = run_factor_administration(data_dir, work)
+    if as_json:
+        document({"totp": found.confirmed_at, "recovery_codes": found.recovery_codes})
+    else:
+        table(("app added", "recovery codes"), [(found.confirmed_at, found.recovery_codes)])
+
+
+@app.command("reset-factors")
+def reset_factors(email: Email, *, as_json: AsJson = False, data_dir: DataDir = DATA_DIR) -> None:
+    """Take every second factor from a user and end its sessions; the password alone lets it in then."""
+    address = parsed_email(email)
+
+    async def work(service: UserService, administration: "FactorAdministration") -> UserRecord:
+        user = await service.find_user(address)
+        await administration.reset_factors(None, user.id)
+        return user
+
+    _tell(run_factor_administration(data_dir, work), "took the second factors from", as_json=as_json)
 
 
 app.command("import")(user_import.import_users)

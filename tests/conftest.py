@@ -16,6 +16,7 @@ import pytest
 
 from support.commands import Shell
 from support.database import SERVER, TEMPLATE, administer, temporary_database, with_database
+from support.factors import Clock, stopped_clock
 from support.mail import Mailbox
 from support.services import Instance, environment_of, running, shared_among_tests
 from wutang_auth.database import migrations
@@ -107,9 +108,9 @@ async def empty_database_url() -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def keys_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key ring of this run's own."""
+    """A key ring of this run's own, which can encrypt second factors."""
     path = tmp_path_factory.mktemp("keys") / "keys.json"
-    key_file.save(KeyRing.generate(), path)
+    key_file.save(KeyRing.generate().with_encryption(), path)
     return path
 
 
@@ -145,6 +146,12 @@ async def start(settings: Settings) -> AsyncIterator[Callable[..., Awaitable[Ins
             return await stack.enter_async_context(running(changed, intervals=intervals))
 
         yield start
+
+
+@pytest.fixture
+async def clock(settings: Settings) -> Clock:
+    """The clock of this test's database, stopped for services that are started with its settings."""
+    return await stopped_clock(settings)
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """Giving the password once more over HTTP, and what asks for it."""
 
 import asyncio
+from functools import partial
 
 import httpx
 import pytest
 from passlib.hash import bcrypt
 
 from support.database import attempts_of, forget_attempts, query, store_hash, stored_hash
+from support.factors import Clock, add_with_app, make_stale
 from support.http import assert_refused, success
 from support.mail import Mailbox
 from support.services import Instance, Start
@@ -98,3 +100,39 @@ async def test_a_refused_proof_is_one_line_of_the_audit_trail(
     [line] = [record.fields for record in caplog.records]  # type: ignore[attr-defined]  # it has them
     assert line["event"] == "reauthentication_failed"
     assert (line["user_id"], line["session_id"], line["reason"]) == (1, str(login.session_id), "wrong password")
+
+
+async def test_who_has_an_app_gives_both(start: Start, clock: Clock) -> None:
+    service = await start(**clock.settings())
+    login, app = await add_with_app(service, clock)
+    await make_stale(service.settings)
+    send = partial(service.client.post, "/api/auth/reauthenticate", headers=login.headers)
+    refused = assert_refused(await send(json={"password": PASSWORD}), 422, 10001)
+    assert refused["errors"] == [{"field": "code", "message": "必须填写"}]
+    assert_refused(await send(json={"password": PASSWORD, "code": app.wrong_code()}), 409, 10003)
+    assert_refused(await send(json={"password": "wrong", "code": app.code()}), 409, 10003)
+    assert (await service.client.post("/api/auth/factors/recovery-codes", headers=login.headers)).status_code == 403
+    assert success(await send(json={"password": PASSWORD, "code": app.code()})) is None
+    success(await service.client.post("/api/auth/factors/recovery-codes", headers=login.headers))
+    assert_refused(await send(json={"password": PASSWORD, "code": app.code()}), 409, 10003)
+
+
+async def test_it_is_there_with_second_factors_and_without_mail(start: Start, clock: Clock) -> None:
+    service = await start(**clock.settings())
+    login = await add_and_log_in(service)
+    await make_stale(service.settings)
+    body = {"password": PASSWORD}
+    success(await service.client.post("/api/auth/reauthenticate", json=body, headers=login.headers))
+    success(await service.client.post("/api/auth/factors/totp", headers=login.headers))
+
+
+async def test_guesses_at_the_code_are_counted_as_at_a_login(start: Start, clock: Clock) -> None:
+    service = await start(**clock.settings(throttle_account_failures=3))
+    login, app = await add_with_app(service, clock)
+    statuses = []
+    for _ in range(5):
+        body = {"password": PASSWORD, "code": app.wrong_code()}
+        response = await service.client.post("/api/auth/reauthenticate", json=body, headers=login.headers)
+        statuses.append(response.status_code)
+    assert statuses[:3] == [409] * 3
+    assert 429 in statuses

@@ -15,6 +15,13 @@ RUN python3 -m venv /opt/build \
     && python3 -m venv --without-pip /opt/wutang-auth \
     && /opt/build/bin/pip --python /opt/wutang-auth/bin/python install --require-hashes --no-deps -r requirements.lock
 
+# Nobody debugs libraries in the image, nor runs their own tests: half of what they take would be for that.
+# hadolint ignore=DL3008
+RUN apt-get update -qq && apt-get install -qq -y --no-install-recommends binutils && rm -rf /var/lib/apt/lists/* \
+    && find /opt/wutang-auth -name '*.so' -exec strip --strip-unneeded {} + \
+    && find /opt/wutang-auth -type d \( -name tests -o -name testing \) -prune -exec rm -rf {} + \
+    && find /opt/wutang-auth -regex '.*\.\(pyi\|pyx\|pxd\|c\|h\)' -delete
+
 COPY pyproject.toml README.md LICENSE alembic.ini ./
 COPY alembic alembic
 COPY src src
@@ -40,6 +47,9 @@ ENV PATH=/opt/wutang-auth/bin:$PATH
 RUN python -c "import http.client, uvicorn, uvloop, httptools, wutang_auth.cli, wutang_auth.main" \
     && python -c "import alembic.command, sqlalchemy.dialects.postgresql.asyncpg, sqlalchemy.ext.asyncio, wutang_auth.models"
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# What a hash of a password took is given back at once. Without it glibc keeps it for each thread: 130 MiB after a storm of
+# logins instead of 92.
+ENV MALLOC_MMAP_THRESHOLD_=1048576
 
 USER 10001:10001
 EXPOSE 8000

@@ -20,7 +20,8 @@ _NAMES = ("WUTANG_TEST_ENGINE", "WUTANG_TEST_IMAGE", "WUTANG_TEST_BASE")
 def image() -> Image:
     """The image of this run."""
     assert all(name in os.environ for name in _NAMES), "`make image` builds the image and names it"
-    return Image(*(os.environ[name] for name in _NAMES))
+    engine, name, base = (os.environ[name] for name in _NAMES)
+    return Image(engine, name, base, tuple(os.environ.get("WUTANG_TEST_RUN", "").split()))
 
 
 @pytest.fixture(scope="module")

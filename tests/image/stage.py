@@ -15,6 +15,8 @@ class Image:
     engine: str
     name: str
     base: str
+    run_options: tuple[str, ...]
+    """What this engine needs besides to run a container."""
 
     def command(self, *arguments: str, stdin: str = "") -> str:
         """What a command of the engine prints, which must succeed."""
@@ -47,9 +49,11 @@ class Stage:
     def run(self, *arguments: str, options: tuple[str, ...] = (), stdin: str = "", keys: str = "ro") -> str:
         """What a container prints, which runs this command as its program."""
         return self.image.command(
-            "run", "--interactive", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
+            "run", *self.image.run_options, "--interactive",
+            "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
             "--memory", MEMORY, "--network", "host", "--volume", f"{self.volume}:/keys:{keys}",
             "--env", f"WUTANG_DATABASE_URL={self.database_url}", "--env", "WUTANG_KEYS_FILE=/keys/keys.json",
             "--env", "WUTANG_HASH_WORKERS=2", "--env", "WUTANG_DRAIN_SECONDS=0", "--env", "WUTANG_LOG_FORMAT=json",
+            "--env", "WUTANG_THROTTLE_ACCOUNT_FAILURES=100",
             *options, self.image.name, *arguments, stdin=stdin,
         )  # fmt: skip

@@ -40,7 +40,7 @@ print(*(f"{found.name}=={found.version}" for found in importlib.metadata.distrib
 def test_the_image_is_small_and_says_what_it_is(image: Image) -> None:
     ours, base = image.inspect(image.name), image.inspect(image.base)
     megabytes = (ours["Size"] - base["Size"]) / 1e6
-    print(f"\nthe image: {ours['Size'] / 1e6:.0f} MB, {megabytes:.0f} MB of it over its base")
+    print(f"\nthe image: {ours['Size'] / 1e6:.0f} MB, {megabytes:.1f} MB of it over its base")
     assert megabytes <= GOAL_MB
     assert ours["Config"]["User"] == "10001:10001"
     assert ours["Config"]["Entrypoint"] == ["wutang-auth"]
@@ -93,7 +93,6 @@ async def test_keys_migrate_serve_login_logout_and_the_end(stage: Stage, client:
         print(f"\nSIGTERM: ended with 0 after {time.monotonic() - started:.1f} s")
         lines = [json.loads(line) for line in stage.image.log(container).splitlines()]
         assert {line["level"] for line in lines} == {"info"}
-        assert stage.image.command("diff", container).strip() == ""
     finally:
         stage.image.command("rm", "--force", container)
 

@@ -80,7 +80,7 @@ async def test_a_test_mail_says_whether_the_server_takes_mails(shell: Shell, tmp
 async def test_texts_are_written_once_and_used(shell: Shell, tmp_path: Path) -> None:
     folder = tmp_path / "texts"
     assert (await shell(f"mails templates {folder}")).said == (
-        f"wrote 40 texts to {folder}; WUTANG_MAIL_TEMPLATES={folder} uses them"
+        f"wrote 56 texts to {folder}; WUTANG_MAIL_TEMPLATES={folder} uses them"
     )
     (folder / "reset.en.txt").write_text("Subject\n\n$link $nmae\n")
     assert (await shell(f"mails templates {folder}")).said.startswith("wrote 0 texts")

@@ -45,6 +45,8 @@ takeover: venv takeover-programs  ## Rehearse the switch from Laravel, back and 
 
 include tests/takeover/takeover.mk
 
+include tests/ha/ha.mk
+
 include tests/upgrade/upgrade.mk
 
 lint: venv check-locks  ## Check style, types, imports, the Dockerfile and the lock files

@@ -65,12 +65,15 @@ def beginning(whose: str, *, amr: str = "NULL") -> str:
     `whose` names a common table expression with the columns of HOLDER; without a row in it nothing happens. The rows
     beyond the limit go whatever their number, so that what two logins at the same time leave, the next one ends. The
     new session is left out by its id: distributed engines run one part after the other, and the later one sees what the
-    earlier one has written.
+    earlier one has written. It is added from `users`, whose key they know to be beside it: from the other expression
+    they would have to bring it to all servers.
     """
     return f"""started AS (
             INSERT INTO sessions AS added (user_id, id, amr, expires_at, access_expires_at, ip, user_agent)
-            SELECT id, $session_id, {amr}::text[], t + $ttl::interval, t + $access_ttl::interval, $ip, $user_agent
-            FROM {whose}
+            SELECT users.id, $session_id, {amr}::text[], now() + $ttl::interval, now() + $access_ttl::interval,
+                $ip, $user_agent
+            FROM users
+            WHERE users.id = $user_id AND EXISTS (SELECT FROM {whose})
             RETURNING added.id
         ), ended AS (
             DELETE FROM sessions AS oldest

@@ -36,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]  # the developer's own settings are not the tests'
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
+    how = ""
     if _GIVEN in os.environ:
         os.environ[SERVER] = os.environ[_GIVEN]
     else:
@@ -45,11 +46,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(directory.cleanup)
         config.add_cleanup(postgres.stop)
         os.environ[SERVER] = postgres.url()
+        how = " STRATEGY file_copy"  # by way of the log it takes twice the processor time
     template = f"wutang_test_{uuid4().hex[:12]}"
     asyncio.run(administer(f"CREATE DATABASE {template}"))
     config.add_cleanup(lambda: asyncio.run(administer(f"DROP DATABASE IF EXISTS {template} WITH (FORCE)")))
     migrations.upgrade(with_database(os.environ[SERVER], template))
-    os.environ[TEMPLATE] = template
+    os.environ[TEMPLATE] = f"{template}{how}"
 
 
 def _memory() -> str | None:

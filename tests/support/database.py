@@ -17,7 +17,7 @@ import asyncpg
 from wutang_auth.settings import Settings
 
 SERVER = "WUTANG_TEST_SERVER"  # the variable with the URL of this run's PostgreSQL
-TEMPLATE = "WUTANG_TEST_TEMPLATE"  # the variable with the name of its migrated, empty database
+TEMPLATE = "WUTANG_TEST_TEMPLATE"  # the variable that says what to copy, and perhaps how: a migrated, empty database
 
 Target = Settings | str
 

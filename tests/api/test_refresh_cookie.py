@@ -33,6 +33,11 @@ async def log_in_by_cookie(service: Instance) -> tuple[dict[str, Any], str]:
     return success(response), cookie_of(response)[0]
 
 
+@pytest.fixture(scope="module")
+async def shared_cookie(shared_service: Instance) -> str:
+    return (await log_in_by_cookie(shared_service))[1]
+
+
 @pytest.fixture
 async def cookie(service: Instance) -> str:
     return (await log_in_by_cookie(service))[1]
@@ -118,13 +123,14 @@ async def test_a_stolen_cookie_ends_the_session(service: Instance, cookie: str) 
 )
 @pytest.mark.parametrize("call", ["PUT /api/auth/refresh", "DELETE /api/auth/logout"])
 async def test_the_cookie_counts_for_own_pages_only(
-    service: Instance, cookie: str, call: str, headers: dict[str, str]
+    shared_service: Instance, shared_cookie: str, call: str, headers: dict[str, str]
 ) -> None:
     method, path = call.split()
-    refused = await service.client.request(method, path, headers=sent(cookie, **headers))
+    refused = await shared_service.client.request(method, path, headers=sent(shared_cookie, **headers))
     assert_refused(refused, 401, 40001)
     assert "error=" not in refused.headers["www-authenticate"]
-    success(await service.client.put("/api/auth/refresh", headers=sent(cookie, **OWN_PAGE)))
+    # which is answered again each time, since nobody uses the answer
+    success(await shared_service.client.put("/api/auth/refresh", headers=sent(shared_cookie, **OWN_PAGE)))
 
 
 async def test_browsers_that_do_not_tell_the_site_tell_the_origin(service: Instance, cookie: str) -> None:

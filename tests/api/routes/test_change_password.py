@@ -129,6 +129,12 @@ async def test_least_length_is_a_setting(start: Start) -> None:
     success(await change(service, login, "twenty characters it"))
 
 
+@pytest.fixture(scope="module")
+async def ada(shared_service: Instance) -> Login:
+    """Somebody who keeps her password at the service that tests of this file share."""
+    return await add_and_log_in(shared_service)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -143,9 +149,8 @@ async def test_least_length_is_a_setting(start: Start) -> None:
         {"current_password": "nul\x00", "new_password": NEW_PASSWORD},
     ],
 )
-async def test_bad_body_is_422_and_not_repeated(service: Instance, body: dict[str, object]) -> None:
-    login = await add_and_log_in(service)
-    response = await service.client.put("/api/auth/password", json=body, headers=login.headers)
+async def test_bad_body_is_422_and_not_repeated(shared_service: Instance, ada: Login, body: dict[str, object]) -> None:
+    response = await shared_service.client.put("/api/auth/password", json=body, headers=ada.headers)
     assert_refused(response, 422, 10001)
     assert PASSWORD not in response.text
     assert NEW_PASSWORD not in response.text

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from support.database import query, unreachable
+from support.database import prolong_waits, query, unreachable
 from support.http import success
 from support.mail import Mailbox, token_in, waiting_mails
 from support.services import Instance, Start, environment_of, serving
@@ -289,5 +289,6 @@ async def test_however_many_requests_for_one_address_are_three_mails(
             service.client.post("/api/auth/password/reset", json={"email": "ada@wutang.example"}) for _ in range(12)
         )
         statuses.update(response.status_code for response in await asyncio.gather(*requests))
+        await prolong_waits(service.settings)  # 10,000 take longer than the first wait of a minute
     assert statuses == {200: 3, 429: 12 * dozens - 3}
     assert len(await mailbox.all(service)) == 3

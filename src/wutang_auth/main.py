@@ -86,4 +86,5 @@ async def _lifespan(app: Application) -> AsyncIterator[None]:
     app.needs_fastapi_call = bool(app.root_path) or app._native_telemetry.enabled()  # noqa: SLF001 -- FastAPI has no question for it
     async with app.state.open_services() as services:
         app.state.services = services
+        app.metrics = services.metrics
         yield

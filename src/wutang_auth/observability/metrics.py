@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from wutang_auth.audit import REASONS, Event, Reason
 from wutang_auth.errors import AuthError
-from wutang_auth.observability.histograms import Histograms
+from wutang_auth.observability.histograms import Histogram, Histograms
 from wutang_auth.observability.observers import (
     DatabaseError,
     DatabaseObserver,
@@ -59,6 +59,7 @@ class Metrics:
         """`revision` is that of the schema which this version was made for."""
         self._registry = CollectorRegistry()
         self._reader: _Reader | None = None
+        self._by_request: dict[tuple[str, str, int | None], Histogram] = {}
         ProcessCollector(registry=self._registry)
         Info("wutang_build", "The program that runs.", registry=self._registry).info(
             {"version": version, "revision": revision, "python": platform.python_version()}
@@ -95,9 +96,13 @@ class Metrics:
 
     def observe_request(self, method: str, route: str, status: int | None, seconds: float) -> None:
         """A request has ended; `route` is empty where there is none for it, the status None where it got no answer."""
-        if method not in _METHODS:
-            method = "_OTHER"
-        self._requests.labels(method, route, "" if status is None else status).observe(seconds)
+        found = self._by_request.get((method, route, status))
+        if found is None:
+            known = method if method in _METHODS else "_OTHER"
+            found = self._requests.labels(known, route, "" if status is None else status)
+            if known is method:  # SECURITY: else a client could have any number of them remembered
+                self._by_request[method, route, status] = found
+        found.observe(seconds)
 
     def read(self, sources: Sources) -> None:
         """From now on, read these too when Prometheus asks."""

@@ -32,4 +32,4 @@ class MetricsMiddleware:
             # SECURITY: the route's template, not the path, which holds ids and whatever a client likes
             route = getattr(scope.get("route"), "path", "")
             seconds = perf_counter() - started
-            scope["app"].state.services.metrics.observe_request(scope["method"], route, status, seconds)
+            scope["app"].metrics.observe_request(scope["method"], route, status, seconds)

@@ -59,7 +59,7 @@ class Metrics:
         """`revision` is that of the schema which this version was made for."""
         self._registry = CollectorRegistry()
         self._reader: _Reader | None = None
-        self._by_request: dict[tuple[str, str, int | None], Histogram] = {}
+        self._by_request: dict[tuple[str, str, int], Histogram] = {}
         ProcessCollector(registry=self._registry)
         Info("wutang_build", "The program that runs.", registry=self._registry).info(
             {"version": version, "revision": revision, "python": platform.python_version()}
@@ -94,12 +94,12 @@ class Metrics:
         """An event of the audit trail."""
         self._events.labels(event, reason or "").inc()
 
-    def observe_request(self, method: str, route: str, status: int | None, seconds: float) -> None:
-        """A request has ended; `route` is empty where there is none for it, the status None where it got no answer."""
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request was answered; `route` is empty where there is none for it."""
         found = self._by_request.get((method, route, status))
         if found is None:
             known = method if method in _METHODS else "_OTHER"
-            found = self._requests.labels(known, route, "" if status is None else status)
+            found = self._requests.labels(known, route, status)
             if known is method:  # SECURITY: else a client could have any number of them remembered
                 self._by_request[method, route, status] = found
         found.observe(seconds)

@@ -7,29 +7,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class MetricsMiddleware:
-    """Tells the metrics of each request by its method, route and status; the outermost layer where it is there."""
+    """Has each request counted, with its method, route and status, when its answer is complete; the outermost layer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        status: int | None = None
+            return self._app(scope, receive, send)
+        status = 0
         started = perf_counter()
 
-        def send_and_note(message: Message) -> Awaitable[None]:
+        def send_and_count(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+            elif not message.get("more_body", False):
+                # SECURITY: the route's template, not the path, which holds ids and whatever a client likes
+                route = getattr(scope.get("route"), "path", "")
+                scope["app"].metrics.observe_request(scope["method"], route, status, perf_counter() - started)
             return send(message)
 
-        try:
-            await self._app(scope, receive, send_and_note)
-        finally:
-            # SECURITY: the route's template, not the path, which holds ids and whatever a client likes
-            route = getattr(scope.get("route"), "path", "")
-            seconds = perf_counter() - started
-            scope["app"].metrics.observe_request(scope["method"], route, status, seconds)
+        return self._app(scope, receive, send_and_count)

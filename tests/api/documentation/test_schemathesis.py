@@ -46,7 +46,7 @@ async def test_every_answer_is_as_documented(environment: dict[str, str], tmp_pa
         )  # fmt: skip
         said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()
-    # calls got past the guard: only the two steps of a login, of people who are not there, may have met nothing but refusals
+    # calls got past the guard: only the two steps of a login, of people who are not there, may have met refusals alone
     refused = re.search(r"Authentication failed: (\d+) operation", said.decode())
     assert refused is None or int(refused[1]) <= 2, said.decode()
     assert "a bug" not in server.log.read_text()

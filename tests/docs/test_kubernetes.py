@@ -94,9 +94,12 @@ def test_everything_is_about_the_same_pods_and_the_same_port() -> None:
     ]
     assert selectors == [labels] * 4
     assert FILES["horizontalpodautoscaler.yaml"]["spec"]["scaleTargetRef"]["name"] == "wutang-auth"
-    [port] = container("deployment.yaml")["ports"]
+    port, metrics = container("deployment.yaml")["ports"]
     assert f"EXPOSE {port['containerPort']}\n" in (ROOT / "Dockerfile").read_text("utf-8")
     assert FILES["service.yaml"]["spec"]["ports"][0]["targetPort"] == port["name"]
+    assert SETTINGS["WUTANG_METRICS_PORT"] == str(metrics["containerPort"])
+    let_in = [rule["ports"] for rule in FILES["networkpolicy.yaml"]["spec"]["ingress"]]
+    assert let_in == [[{"port": port["name"]}], [{"port": metrics["name"]}]]
     paths = {getattr(route, "path", None) for route in health.router.routes}
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         asked = container("deployment.yaml")[probe]["httpGet"]

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 from pydantic_core import to_json
 
 from support.tokens import Forge
+from wutang_auth.fields import Authentication
 from wutang_auth.settings import Settings, load
 from wutang_auth.tokens.access import Tokens
 from wutang_auth.tokens.key_ring import KeyRing
@@ -50,15 +51,25 @@ class Publisher:
     """Each request's path and query, with its status before it."""
     base_url: str = ""
 
-    def issue(self, *, user_id: int = 1, session_id: UUID | None = None, scopes: tuple[str, ...] = ()) -> str:
+    def issue(
+        self,
+        *,
+        user_id: int = 1,
+        session_id: UUID | None = None,
+        scopes: tuple[str, ...] = (),
+        proof: Authentication | None = None,
+    ) -> str:
         """An access token as the service would issue it."""
-        return self.pair(user_id, session_id or uuid4(), scopes)[0]
+        return self.pair(user_id, session_id or uuid4(), scopes, proof)[0]
 
-    def pair(self, user_id: int, session_id: UUID, scopes: tuple[str, ...] = ()) -> tuple[str, str]:
+    def pair(
+        self, user_id: int, session_id: UUID, scopes: tuple[str, ...] = (), proof: Authentication | None = None
+    ) -> tuple[str, str]:
         """An access and a refresh token."""
         pair = Tokens(SETTINGS, self.ring).issue(
-            user_id=user_id, session_id=session_id, generation=0, scopes=[*scopes], session_lifetime=3600
-        )
+            user_id=user_id, session_id=session_id, generation=0, scopes=[*scopes], session_lifetime=3600,
+            authentication=proof,
+        )  # fmt: skip
         return pair.access_token, pair.refresh_token
 
     def document(self, after: str | None) -> str:

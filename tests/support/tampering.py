@@ -419,4 +419,16 @@ ACCESS_ONLY: dict[str, Break] = {
     f"{name} {what}": claim(name, value)
     for name in ("client_id", "scope")
     for what, value in {**WRONG, "a number": 1}.items()
+} | {
+    "auth_time null": claim("auth_time", None),
+    "auth_time a string": claim("auth_time", "1800000000"),
+    "auth_time a boolean": claim("auth_time", value=True),
+    "auth_time a fraction": claim("auth_time", 1.5),
+    "auth_time before the epoch": claim("auth_time", -1),
+    "auth_time beyond all time": claim("auth_time", 2**53 + 1),
+    "amr null": claim("amr", None),
+    "amr a string": claim("amr", "mfa"),
+    "amr an object": claim("amr", {"mfa": True}),
+    "amr of lists": claim("amr", [["mfa"]]),
+    "amr of numbers": claim("amr", ["pwd", 1]),
 }

@@ -1,6 +1,7 @@
 """The dependency of FastAPI, over HTTP."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -9,10 +10,12 @@ import pytest
 from fastapi import Depends, FastAPI
 
 from support.publishing import AskedAgain, Follow, Publisher
-from support.tokens import Forge, bearer
+from support.tokens import Forge, bearer, claims_of
+from wutang_auth.fields import Authentication
 from wutang_auth_verifier import Identity, Verifier
 from wutang_auth_verifier.fastapi import require_user
 
+STEP_UP = 'Bearer realm="wutang-auth", error="insufficient_user_authentication"'
 SESSION = UUID("11111111-2222-4333-8444-555555555555")
 
 
@@ -32,8 +35,24 @@ async def client(verifier: Verifier) -> AsyncIterator[httpx.AsyncClient]:
     async def order() -> None:
         pass
 
+    @app.get("/mfa", dependencies=[Depends(require_user(verifier, scopes="orders:read", amr="mfa"))])
+    async def two_factors() -> None:
+        pass
+
+    @app.get("/fresh", dependencies=[Depends(require_user(verifier, max_age=300))])
+    async def fresh() -> None:
+        pass
+
+    @app.get("/both", dependencies=[Depends(require_user(verifier, amr=["pwd", "otp"], max_age=300))])
+    async def fresh_and_two_factors() -> None:
+        pass
+
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://orders.test") as client:
         yield client
+
+
+def proof(age: int, *amr: str) -> Authentication:
+    return Authentication(datetime.now(UTC) - timedelta(seconds=age), None, [*amr])
 
 
 async def test_who_has_the_scope_gets_in(publisher: Publisher, client: httpx.AsyncClient) -> None:
@@ -53,6 +72,47 @@ async def test_who_lacks_a_scope_gets_403(publisher: Publisher, client: httpx.As
     response = await client.post("/orders", headers=bearer(publisher.issue(scopes=("orders:read",))))
     assert response.status_code == 403
     assert response.headers["www-authenticate"].endswith('scope="orders:read orders:write"')
+
+
+TWO_FACTORS = ("pwd", "otp", "mfa")
+
+
+@pytest.mark.parametrize(
+    ("path", "age", "amr", "challenge"),
+    [
+        ("/mfa", 86_400, TWO_FACTORS, None),
+        ("/mfa", 0, ("pwd",), STEP_UP),
+        ("/fresh", 0, ("pwd",), None),
+        ("/fresh", 301, TWO_FACTORS, f'{STEP_UP}, max_age="300"'),
+        ("/both", 0, TWO_FACTORS, None),
+        ("/both", 301, TWO_FACTORS, f'{STEP_UP}, max_age="300"'),
+        ("/both", 0, ("pwd",), f'{STEP_UP}, max_age="300"'),
+        ("/any", 86_400, ("pwd",), None),
+    ],
+)
+async def test_who_has_not_proven_it_so_or_so_lately_gets_403_with_a_challenge(
+    publisher: Publisher, client: httpx.AsyncClient, *, path: str, age: int, amr: tuple[str, ...], challenge: str | None
+) -> None:
+    token = publisher.issue(scopes=("orders:read",), proof=proof(age, *amr))
+    response = await client.get(path, headers=bearer(token))
+    assert response.status_code == (200 if challenge is None else 403), response.text
+    assert response.headers.get("www-authenticate") == challenge
+
+
+async def test_a_token_that_does_not_say_how_or_when_is_no_proof(
+    publisher: Publisher, client: httpx.AsyncClient
+) -> None:
+    silent = publisher.issue(scopes=("orders:read",))
+    without_time = publisher.issue(scopes=("orders:read",), proof=Authentication(None, None, [*TWO_FACTORS]))
+    assert "auth_time" not in claims_of(without_time)
+    for token, statuses in ((silent, [403, 403, 403, 200]), (without_time, [200, 403, 403, 200])):
+        paths = ("/mfa", "/fresh", "/both", "/any")
+        assert [(await client.get(path, headers=bearer(token))).status_code for path in paths] == statuses
+
+
+async def test_who_lacks_scope_and_proof_is_told_of_the_scope(publisher: Publisher, client: httpx.AsyncClient) -> None:
+    response = await client.get("/mfa", headers=bearer(publisher.issue()))
+    assert response.headers["www-authenticate"].endswith('error="insufficient_scope", scope="orders:read"')
 
 
 async def test_who_sends_no_token_gets_401_without_an_error(client: httpx.AsyncClient) -> None:

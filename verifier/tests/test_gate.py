@@ -84,6 +84,8 @@ def test_what_is_signed_and_whole_passes(guarded: tuple[Publisher, Verifier]) ->
         FORGE.changed(TOKEN, exp=2**53),
         FORGE.changed(TOKEN, iat=int(time.time()) + 1),
         FORGE.changed(TOKEN, client_id="other", scope=""),
+        FORGE.changed(TOKEN, auth_time=0, amr=[]),
+        FORGE.changed(TOKEN, auth_time=2**53, amr=["pwd", "x"]),
     ):
         assert verifier.verify(token).session_id == claims["sid"]
 
@@ -214,7 +216,9 @@ def assert_no_laxer(token: str) -> None:
 
 
 @settings(quick, max_examples=600)
-@given(st.dictionaries(st.sampled_from(sorted(claims_of(TOKEN))), json_values | near, max_size=3))
+@given(
+    st.dictionaries(st.sampled_from([*sorted(claims_of(TOKEN)), "auth_time", "amr"]), json_values | near, max_size=3)
+)
 def test_no_claims_pass_that_the_service_refuses(changes: dict[str, Any]) -> None:
     assert_no_laxer(FORGE.sign(header_of(TOKEN), json.dumps({**claims_of(TOKEN), **changes}).encode()))
 

@@ -19,8 +19,9 @@ CLOCK_SKEW = 5  # seconds in the future that `iat` and `nbf` may lie
 SESSION_ID = re.compile("(?![0-]+$)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # not nil
 _KEY_TYPES = {"ES256": ("EC", "P-256"), "RS256": ("RSA", None)}  # SECURITY: no secret is published, others are not ours
 _ECDSA = ec.ECDSA(hashes.SHA256())
-_CLAIMS = itemgetter("aud", "client_id", "jti", "sub", "sid", "scope", "iat", "nbf", "exp", "gen")
-_TYPES = (str,) * 6 + (int,) * 4
+_CLAIMS = itemgetter("aud", "client_id", "jti", "sub", "sid", "scope", "iat", "nbf", "exp", "gen", "auth_time", "amr")
+_TYPES = (str,) * 6 + (int,) * 5 + (list,)  # not by isinstance(): True is an int too
+_OPTIONAL: Mapping[str, Any] = {"auth_time": 0, "amr": []}  # where it knows second factors
 _CACHED = 4096
 
 
@@ -42,11 +43,8 @@ class Gate:
         self.lacks_key = False  # whether a token named a key that is not in the set, or not yet
         self._passed = OrderedDict[str, Identity]()
         self._headers: dict[tuple[str, str], jwt.PyJWK] = {}  # those that passed
-        self._keys = {
-            key["kid"]: jwt.PyJWK(key)
-            for key in jwk_set["keys"]
-            if _KEY_TYPES.get(key.get("alg")) == (key["kty"], key.get("crv"))
-        }
+        own = [key for key in jwk_set["keys"] if _KEY_TYPES.get(key.get("alg")) == (key["kty"], key.get("crv"))]
+        self._keys = {key["kid"]: jwt.PyJWK(key) for key in own}
 
     def read(self, token: str, now: float) -> Identity:
         """Whose access token it is; `now` is in seconds since the epoch.
@@ -58,8 +56,7 @@ class Gate:
         try:
             identity = self._passed.get(token)
             if identity is None:
-                identity = self._read(token)
-                self._passed[token] = identity
+                identity = self._passed[token] = self._read(token)
                 if len(self._passed) > _CACHED:
                     self._passed.popitem(last=False)
         except VerificationError:
@@ -77,13 +74,13 @@ class Gate:
         if len(token) > 8192:
             raise InvalidToken("too long")
         claims = self.open(token, "at+jwt")
-        aud, _, _, sub, sid, scope, iat, nbf, exp, gen = values = _CLAIMS(claims)
-        if tuple(map(type, values)) != _TYPES or aud != self._audience:  # not isinstance(): True is an int too
+        aud, _, _, sub, sid, scope, iat, nbf, exp, gen, auth_time, amr = values = _CLAIMS({**_OPTIONAL, **claims})
+        if tuple(map(type, values)) != _TYPES or aud != self._audience or not set(map(type, amr)) <= {str}:
             raise InvalidToken("wrong claims")
         user_id = int(sub)
         if str(user_id) != sub or not 0 < user_id < 2**63 or not SESSION_ID.fullmatch(sid):
             raise InvalidToken("wrong ids")
-        if not (min(iat, nbf, exp, gen) >= 0 and max(iat, nbf, exp) <= 2**53 and gen < 2**31):
+        if min(iat, nbf, exp, gen, auth_time) < 0 or max(iat, nbf, exp, auth_time) > 2**53 or gen >= 2**31:
             raise InvalidToken("wrong numbers")
         expires_at = datetime.fromtimestamp(min(exp, 253_402_300_799), UTC)  # the last second that a datetime holds
         return Identity(user_id, sid, frozenset(scope.split()), expires_at, MappingProxyType(claims))

@@ -31,8 +31,7 @@ class Verifier:
     ) -> None:
         if httpx.URL(base_url).scheme not in ("https", "http") or min(poll_seconds, max_staleness) <= 0:
             raise ValueError("base_url begins with https:// or http://, and both numbers of seconds are above 0")
-        self._base_url = base_url
-        self._names = issuer, audience
+        self._base_url, self._names = base_url, (issuer, audience)
         self._poll_seconds, self._max_staleness = poll_seconds, max_staleness
         self._view: View | None = None
 
@@ -89,8 +88,7 @@ class Verifier:
                 next_at = time.monotonic() + self._poll_seconds
                 try:
                     view = reader.read(self._max_staleness)
-                    self._view = None if closing.is_set() else view
-                    is_failing = False
+                    self._view, is_failing = None if closing.is_set() else view, False
                 except Exception as error:  # noqa: BLE001 -- no answer ends the thread; without good ones all is refused
                     level, is_failing = logging.DEBUG if is_failing else logging.WARNING, True
                     reason = str(error) or "no good answer"

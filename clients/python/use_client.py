@@ -8,18 +8,18 @@ from wutang_client.models import (
     EmptyEnvelope,
     ErrorEnvelope,
     LoginBody,
+    MeBody,
+    MeEnvelope,
     ResponseCode,
     TokenPairBody,
     TokenPairEnvelope,
-    UserBody,
-    UserEnvelope,
 )
 
 
-def who(base_url: str, access_token: str) -> UserBody:
+def who(base_url: str, access_token: str) -> MeBody:
     """The user of a token."""
     answer = me.sync(client=AuthenticatedClient(base_url=base_url, token=access_token))
-    assert isinstance(answer, UserEnvelope), answer
+    assert isinstance(answer, MeEnvelope), answer
     return answer.data
 
 

@@ -30,9 +30,15 @@ class IntrospectionBody(BaseModel):
     iss: str | SkipJsonSchema[None] = None
     jti: str | SkipJsonSchema[None] = None
     sid: str | SkipJsonSchema[None] = Field(None, description="the session's id")
+    auth_time: int | SkipJsonSchema[None] = Field(
+        None, description="when the user had last proved who it is as the token was made (RFC 9470 section 6.2)"
+    )
+    amr: list[str] | SkipJsonSchema[None] = Field(
+        None, description="by what (RFC 8176); where there are second factors"
+    )
 
 
-_INTROSPECTED = ("client_id", "exp", "iat", "nbf", "sub", "aud", "iss", "jti", "sid")
+_INTROSPECTED = ("client_id", "exp", "iat", "nbf", "sub", "aud", "iss", "jti", "sid", "auth_time", "amr")
 
 
 def introspection_body(found: Introspection | None) -> dict[str, object]:

@@ -145,7 +145,7 @@ async def open_services(
     view = RevocationView(revocations, write_seconds=3 * settings.db_statement_timeout + 2)
     services = Services(
         auth=auth,
-        verify=VerifyService(auth, sessions, tokens, view, staleness=settings.verify_staleness),
+        verify=VerifyService(auth, sessions, tokens, view, staleness=settings.verify_staleness, freshness=freshness),
         revocations=RevocationService(view, tokens),
         introspection=IntrospectionService(auth, tokens),
         users=UserService(

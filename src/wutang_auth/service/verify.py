@@ -9,6 +9,7 @@ from wutang_auth.errors import InsufficientScope, NotFresh, SessionEnded
 from wutang_auth.fields import Authentication
 from wutang_auth.repository import SessionRepository
 from wutang_auth.service.auth import AuthService
+from wutang_auth.service.freshness import FreshnessService
 from wutang_auth.service.revocation_view import RevocationView
 from wutang_auth.tokens.access import Claims, Tokens
 
@@ -56,12 +57,15 @@ class VerifyService:
         view: RevocationView,
         *,
         staleness: float,
+        freshness: FreshnessService | None = None,
     ) -> None:
+        """`freshness` knows how users prove who they are; None: by the password alone, at a login."""
         self._auth = auth
         self._sessions = sessions
         self._tokens = tokens
         self._view = view
         self._staleness = staleness
+        self._freshness = freshness
 
     async def verify(self, token: str, needed: Needed) -> Identity:
         """Let in the bearer of an access token, or of a legacy token, who has all that is needed.
@@ -90,8 +94,10 @@ class VerifyService:
         Raises:
             NotFresh: it did not prove who it is in such a way, or too long ago.
         """
-        if not needed.is_proven_by(await self._sessions.authentication(identity.user_id, identity.session_id)):
-            raise NotFresh(needed.max_age, needed.amr)
+        user_id = identity.user_id
+        if not needed.is_proven_by(await self._sessions.authentication(user_id, identity.session_id)):
+            methods = ("password",) if self._freshness is None else await self._freshness.methods(user_id)
+            raise NotFresh(needed.max_age, needed.amr, methods=methods)
 
     def _from_memory(self, token: str) -> Identity | None:
         """Who it is; None where the session's row has to be asked.

@@ -35,6 +35,14 @@ async def test_access_token_is_told_of_in_full(service: Instance) -> None:
     }  # fmt: skip
 
 
+async def test_where_there_are_second_factors_it_is_told_how_and_when_it_was_proven_who_it_is(start: Start) -> None:
+    service = await start(mfa="optional")
+    caller, login = await service_of_orders(service), await add_and_log_in(service)
+    told, claims = await introspected(service, caller, login.access_token), claims_of(login.access_token)
+    assert (told["amr"], told["auth_time"]) == (["pwd"], claims["auth_time"])
+    assert not {"amr", "auth_time"} & {*await introspected(service, caller, login.refresh_token)}
+
+
 async def test_refresh_token_is_no_bearer_token(service: Instance) -> None:
     caller, login = await service_of_orders(service), await add_and_log_in(service)
     told = await introspected(service, caller, login.refresh_token)

@@ -1,5 +1,5 @@
 // In a real browser, with a service of its own whose access tokens live five seconds: what mails lead to, what owners do
-// with their account, two tabs that share a session, and what pages of other sites cannot do.
+// with their account, the second factor, two tabs that share a session, and what pages of other sites cannot do.
 //
 //     node account.mjs WUTANG_AUTH [FOLDER for screenshots]
 
@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { chromium } from "playwright-core";
+import { FRESH_SECONDS, secondFactor } from "./second_factor.mjs";
 
 const TEXTS = {
     zh: {
@@ -36,7 +37,10 @@ const [program, folder] = process.argv.slice(2);
 const problems = [];
 const data = mkdtempSync(join(tmpdir(), "account-"));
 const service = spawn(program, ["dev", "--port", "0", "--data-dir", data], {
-    env: { ...process.env, WUTANG_ACCESS_TTL: "5", WUTANG_REGISTRATION: "open", WUTANG_LOG_LEVEL: "info" },
+    env: {
+        ...process.env, WUTANG_ACCESS_TTL: "5", WUTANG_REGISTRATION: "open", WUTANG_LOG_LEVEL: "info", WUTANG_MFA: "optional",
+        WUTANG_FRESH_SECONDS: String(FRESH_SECONDS),
+    },
     stdio: ["ignore", "pipe", "pipe"],
 });
 let log = "";
@@ -48,19 +52,23 @@ const browser = await chromium.launch({
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"],
 });
 const deadline = setTimeout(() => {
-    console.error("account: not done after five minutes", log.slice(-2000));
+    console.error("account: not done after seven minutes", log.slice(-2000));
     process.exit(1);
-}, 300_000);
+}, 420_000);
 
 try {
     const base = await started();
     for (const language of ["zh", "en"]) await fromRegistrationToANewPassword(base, language);
+    await Promise.all(["zh", "en"].map((language) => withASecondFactor(base, language)));
     await changeAndUndo(base, "en");
     await fromAnotherSite(base);
     await twoTabs(base);
     assert.deepEqual(problems, []);
     assert.ok(!log.includes("theft"), log);
-    console.log("account: registered, forgot, chose, moved and moved back, in two tabs and two languages; no theft, no violation");
+    console.log(
+        "account: registered, forgot, chose, moved and moved back, with a second factor and without, " +
+            "in two tabs and two languages; no theft, no violation",
+    );
 } finally {
     clearTimeout(deadline);
     await browser.close();
@@ -89,7 +97,7 @@ async function watchedContext(language, viewport = { width: 360, height: 740 }) 
         ),
     );
     context.on("console", (message) => {
-        const isARefusal = /^Failed to load resource: .* (401|404) \(/.test(message.text());
+        const isARefusal = /^Failed to load resource: .* (401|403|404|409) \(/.test(message.text());
         if (["error", "warning"].includes(message.type()) && !isARefusal) problems.push(message.text());
     });
     context.on("weberror", (error) => problems.push(String(error.error())));
@@ -210,6 +218,11 @@ async function changeAndUndo(base, language) {
     await page.goto(await mailed(base, old, "reset"));
     await page.getByText(old).waitFor();
     await context.close();
+}
+
+async function withASecondFactor(base, language) {
+    const visit = { context: watchedContext, picture };
+    await secondFactor({ base, language, texts: TEXTS[language], email: `ada.${language}@shop.example`, password: SECOND, visit });
 }
 
 /** A page of another site: its forms, fetches and images carry the cookie nowhere. */

@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 import pytest
 
 from support.http import assert_refused
-from support.services import Instance
+from support.services import Instance, Start
 from wutang_auth.fields import Purpose
 
 
@@ -50,12 +50,23 @@ async def test_page_knows_what_every_mail_links_to(service: Instance) -> None:
     assert set(re.findall(r"^    (\w+): \{ title:", links, re.MULTILINE)) == set(get_args(Purpose))
 
 
+@pytest.mark.parametrize(("mfa", "told"), [("off", "false"), ("optional", "true"), ("all", "true")])
+async def test_page_knows_whether_there_are_second_factors(start: Start, mfa: str, told: str) -> None:
+    service = await start(mfa=mfa)
+    assert f'data-mfa="{told}"' in (await service.client.get("/account")).text
+
+
 async def test_page_never_parses_what_others_wrote(service: Instance) -> None:
     urls = [url for url in loaded((await service.client.get("/account")).text) if url.endswith("main.js")]
     folder = urls[0].rpartition("/")[0]
-    for name in ("main", "dom", "api", "session", "texts", "links", "signed_in", "signed_out"):
+    for name in (
+        "main", "dom", "api", "session", "texts", "links", "signed_in", "signed_out", "second_step", "factors", "proof",
+        "qr", "recovery_codes",
+    ):  # fmt: skip
         source = (await service.client.get(f"/{folder}/{name}.js")).text
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", source)
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|DOMParser", source
+        )
 
 
 @pytest.mark.parametrize("name", ["0000000000000000/main.js", "main.js", "account.html", "x/..%2Faccount.html"])

@@ -49,6 +49,7 @@ def _page(settings: Settings) -> str:
         "assets": f"account/assets/{_version()}",  # relative, so that it holds under a gateway's prefix
         "mail": json.dumps(settings.smtp_url is not None),
         "registration": json.dumps(settings.registration != "off"),
+        "mfa": json.dumps(settings.mfa != "off"),
     }
     return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], page)
 

@@ -34,7 +34,7 @@ async function view() {
     const { email, notice } = passed;
     isRestoring = true;
     const isKnown = await restore().finally(() => (isRestoring = false));
-    return isKnown ? accountView(notice ?? "") : loginView({ email, notice });
+    return isKnown ? accountView(notice ?? "", finish) : loginView({ email, notice });
 }
 
 function finish(outcome) {

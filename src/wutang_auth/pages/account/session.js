@@ -35,6 +35,12 @@ export async function logIn(email, password) {
     return inTurn(async () => taken(await call("POST", "api/auth/login", { body, cookie: true })));
 }
 
+/** The second step, where the first was answered with a challenge; `proof` is `{code}` or `{recovery_code}`. */
+export async function logInSecond(challenge, proof) {
+    const body = { challenge, ...proof, refresh: "cookie" };
+    return inTurn(async () => taken(await call("POST", "api/auth/login/second", { body, cookie: true })));
+}
+
 /** A call with the access token, which is renewed before and after where that is needed. */
 export async function request(method, path, body = null) {
     const isOld = current === null || current.expiresAt - Date.now() < EXPIRES_SOON_MS;

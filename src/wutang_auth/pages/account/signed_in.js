@@ -1,25 +1,42 @@
-/** What owners of an account see: who they are, their password, and where they are logged in. */
+/** What owners of an account see: who they are, how they log in, and where they are logged in. */
 
 import { element, field, form } from "./dom.js";
+import { secondFactor } from "./factors.js";
+import { withProof } from "./proof.js";
+import { replacement } from "./recovery_codes.js";
 import { forget, logOut, request } from "./session.js";
 import { emailField } from "./signed_out.js";
 import { text, time, wording } from "./texts.js";
 
-const hasMail = document.documentElement.dataset.mail === "true";
+const { mail, mfa } = document.documentElement.dataset;
 
-export async function accountView(notice) {
+/** `finish({notice})` shows all of it once more. */
+export async function accountView(notice, finish) {
     const me = await request("GET", "api/auth/me");
-    if (!me.ok) return [element("h1", {}, text("account")), element("p", { role: "alert" }, wording(me))];
+    if (!me.ok) return withoutAccount(me, finish);
     const list = element("ul");
     await showSessions(list);
     return [
         element("h1", {}, me.data.name || me.data.email),
         element("p", { role: "status" }, notice),
+        ...replacement(() => finish({})),
         ...identity(me.data),
         section("name", renaming(me.data)),
-        hasMail ? section("change_email", changingEmail()) : "",
+        mail === "true" ? section("change_email", changingEmail()) : "",
         section("change_password", changingPassword(me.data)),
+        mfa === "true" ? section("two_step", await secondFactor(finish)) : "",
         section("sessions", list, ...leaving()),
+    ];
+}
+
+/** What is left of it where it is refused: who must have a second factor can add one. */
+async function withoutAccount(refusal, finish) {
+    const mustAdd = Boolean(refusal.data?.enrol);
+    return [
+        element("h1", {}, text("account")),
+        element("p", { role: "alert" }, mustAdd ? text("two_step_needed") : wording(refusal)),
+        mustAdd ? section("two_step", await secondFactor(finish)) : "",
+        mustAdd ? section("log_out", ...leaving()) : "",
     ];
 }
 
@@ -38,7 +55,7 @@ function identity({ email, email_verified_at }) {
     };
     const button = element("button", { type: "button", click: ask }, text("send_confirmation"));
     const shown = [element("p", {}, email, " ", element("span", { class: "quiet" }, `(${state})`))];
-    return email_verified_at || !hasMail ? shown : [...shown, button, outcome];
+    return email_verified_at || mail !== "true" ? shown : [...shown, button, outcome];
 }
 
 function renaming({ name }) {
@@ -59,36 +76,12 @@ function changingEmail() {
     const ask = form({
         fields: { email: emailField({ autocomplete: "email" }) },
         button: text("send"),
-        send: async ({ email }) => {
-            const answer = await request("PUT", "api/auth/email", { email });
-            return answer.data?.reauthenticate ? proven(place, ask, () => request("PUT", "api/auth/email", { email })) : answer;
-        },
+        send: (values) => withProof(ask, () => request("PUT", "api/auth/email", values)),
         done: () => (outcome.textContent = text("mail_sent")),
         wording,
     });
     place.append(element("p", { class: "quiet" }, text("change_email_explained")), ask, outcome);
     return place;
-}
-
-/** Asks for the password, in the place of a form, and then does what was refused for want of it. */
-function proven(place, instead, work) {
-    return new Promise((resolve) => {
-        instead.hidden = true;
-        const proof = form({
-            fields: { password: field(text("current_password"), { type: "password", autocomplete: "current-password" }) },
-            button: text("change_email"),
-            send: (values) => request("POST", "api/auth/reauthenticate", values),
-            done: async () => {
-                explained.remove();
-                instead.hidden = false;
-                resolve(await work());
-            },
-            wording: (answer) => wording(answer, "wrong_password"),
-        });
-        const explained = element("div", {}, element("p", {}, text("prove")), proof);
-        place.append(explained);
-        proof.elements[0].focus();
-    });
 }
 
 function changingPassword({ email }) {

@@ -2,6 +2,7 @@
 
 import { call } from "./api.js";
 import { element, field, form } from "./dom.js";
+import { secondStep } from "./second_step.js";
 import { logIn } from "./session.js";
 import { text, wording } from "./texts.js";
 
@@ -16,6 +17,13 @@ function linkTo(place, label) {
 }
 
 export function loginView({ email = "", notice = "" } = {}) {
+    const place = element("div");
+    place.append(...passwordStep(place, email, notice));
+    return [place];
+}
+
+function passwordStep(place, email, notice) {
+    const again = () => place.replaceChildren(...passwordStep(place, email, ""));
     return [
         element("h1", {}, text("log_in")),
         element("p", { role: "status" }, notice),
@@ -25,8 +33,14 @@ export function loginView({ email = "", notice = "" } = {}) {
                 password: field(text("password"), { type: "password", autocomplete: "current-password" }),
             },
             button: text("log_in"),
-            send: ({ email, password }) => logIn(email, password),
-            done: () => {}, // whoever watches the session shows the account
+            send: async (values) => {
+                email = values.email;
+                const answer = await logIn(email, values.password);
+                return { ...answer, ok: answer.ok || Boolean(answer.data?.mfa) };
+            },
+            done: ({ data }) => {
+                if (data.mfa) place.replaceChildren(...secondStep(data.mfa, again));
+            }, // else whoever watches the session shows the account
             wording: (answer) => wording(answer, "wrong_credentials"),
         }),
         element(

@@ -106,7 +106,7 @@ async def serving(
             env=environment, stderr=output, stdout=output,
         )  # fmt: skip
     try:
-        base_url = await asyncio.wait_for(_listening(log, process), 20)
+        base_url = await asyncio.wait_for(_listening(log, process), 60)
         yield Process(process, base_url, log)
     finally:
         if process.returncode is None:

@@ -10,7 +10,7 @@ import pytest
 
 from upgrade.releases import ROOT, version_before
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 OF_THE_API = [
     "test_login.py", "test_me.py", "test_refresh.py", "test_logout.py", "test_sessions.py", "test_users.py",

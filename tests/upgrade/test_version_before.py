@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 OF_THE_API = [
     "test_login.py", "test_me.py", "test_refresh.py", "test_logout.py", "test_sessions.py", "test_users.py",
-    "test_password_change.py", "test_throttle.py", "test_jwks.py", "test_gate.py", "test_bodies.py", "test_replicas.py",
+    "test_password_change.py", "test_throttle.py", "test_replicas.py",
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from wutang_auth.observability.scraping import scraped
 from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import MailRepository
 from wutang_auth.tokens.access import Tokens
-from wutang_auth.tokens.key_ring import KeyRing
+from wutang_auth.tokens.key_ring import KeyRing, SigningKey
 
 
 @asynccontextmanager
@@ -45,8 +45,8 @@ async def monitored(
 def key_ages(ring: KeyRing, now: datetime) -> dict[tuple[str, str], float]:
     """Seconds since the oldest key of each state and use was made."""
     ages: dict[tuple[str, str], float] = {}
-    for key in ring.keys:
-        kind = (key.state, "sig")
+    for key in ring.all:
+        kind = (key.state, "sig" if isinstance(key, SigningKey) else "enc")
         ages[kind] = max(ages.get(kind, 0.0), (now - key.created_at).total_seconds())
     return ages
 

@@ -118,5 +118,5 @@ async def rotate(environment: dict[str, str]) -> str:
     outcome = await run_apart(environment, "keys", "rotate")
     if outcome.code == 0:
         return ""
-    assert "wait until" in outcome.stderr, outcome.stderr
+    assert "--force" in outcome.stderr, outcome.stderr
     return "too young"

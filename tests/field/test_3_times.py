@@ -104,7 +104,8 @@ async def test_3_every_answer_and_command_has_six_digits(
     keys = (await run(environment, "keys", "list", "--json")).document
     assert all(map(SIX_DIGITS.fullmatch, _times(keys)))
     assert all(map(SIX_DIGITS.fullmatch, _times(json.loads(keys_file.read_text()))))  # noqa: ASYNC240 -- a small file
-    assert _times(keys) == [format_timestamp(key.created_at) for key in key_file.load(keys_file).keys]
+    ring = key_file.load(keys_file)
+    assert _times(keys) == [format_timestamp(key.created_at) for key in (*ring.keys, *ring.encryption)]
 
 
 EARLIEST, LATEST = "0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"

@@ -240,7 +240,7 @@ def test_keys_that_encrypt_survive_what_is_done_to_those_that_sign() -> None:
 
 def test_keys_that_encrypt_are_rotated_and_dropped_by_themselves() -> None:
     now = datetime.now(UTC)
-    with pytest.raises(KeyRingError, match="wait until it is"):
+    with pytest.raises(KeyRingError, match="wait 5 s, or --force"):
         ENCRYPTING.with_rotated_encryption(ENCRYPTING.encryption[1].created_at)
     rotated = ENCRYPTING.with_rotated_encryption(now, force=True)
     first, second = ENCRYPTING.encryption

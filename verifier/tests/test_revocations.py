@@ -61,6 +61,7 @@ def test_only_news_are_asked_for_and_nothing_heard_is_forgotten(
         for token in tokens[:number]:
             with pytest.raises(RevokedToken):
                 verifier.verify(token)
+    asked_again()  # the last news have come by now, and there are no more
     asked = of_revocations(publisher)
     assert asked[0] == f"200 {REVOCATIONS}"
     assert all("after=" in path for path in asked[1:])

@@ -105,7 +105,8 @@ async def test_3_every_answer_and_command_has_six_digits(
     assert all(map(SIX_DIGITS.fullmatch, _times(keys)))
     assert all(map(SIX_DIGITS.fullmatch, _times(json.loads(keys_file.read_text()))))  # noqa: ASYNC240 -- a small file
     ring = key_file.load(keys_file)
-    assert _times(keys) == [format_timestamp(key.created_at) for key in (*ring.keys, *ring.encryption)]
+    made_at = [key.created_at for key in ring.keys] + [key.created_at for key in ring.encryption]
+    assert _times(keys) == [format_timestamp(time) for time in made_at]
 
 
 EARLIEST, LATEST = "0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"

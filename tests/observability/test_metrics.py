@@ -233,7 +233,7 @@ async def test_keys_have_an_age_and_a_ring_that_cannot_be_used_is_counted(
     service = await measure(keys_file=path, intervals=Intervals(key_file=0.02))
     numbers = await service.numbers()
     assert numbers.labels("wutang_key_age_seconds", "state") == {"active", "next"}
-    assert numbers.labels("wutang_key_age_seconds", "use") == {"sig"}
+    assert numbers.labels("wutang_key_age_seconds", "use") == {"sig", "enc"}
     assert 0 <= numbers.value("wutang_key_age_seconds", state="active") < 3600
     assert numbers.value("wutang_key_ring_errors_total") == 0
     path.write_text("{}")

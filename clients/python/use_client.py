@@ -37,6 +37,7 @@ def main(base_url: str, email: str, password: str) -> None:
     assert user.email == email
     assert user.created_at.tzinfo is not None
 
+    assert first.refresh_token is not None  # it is null only where the login asked for a cookie
     second = pair(refresh.sync(client=AuthenticatedClient(base_url=base_url, token=first.refresh_token)))
     assert second.access_token != first.access_token
     assert who(base_url, second.access_token).id == user.id

@@ -25,6 +25,8 @@ const first: TokenPair = login.data.data;
 const user = await who(first.access_token);
 check(user.email === email, "me");
 
+// null only where the login asked for a cookie
+check(first.refresh_token !== null, "a refresh token");
 const refresh = await client.PUT("/api/auth/refresh", bearer(first.refresh_token));
 check(refresh.data !== undefined, "refresh");
 const second: TokenPair = refresh.data.data;

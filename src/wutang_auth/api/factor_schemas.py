@@ -16,7 +16,7 @@ from wutang_auth.api.schemas import (
     Timestamp,
     TokenPairBody,
     fit_for_text,
-    without_null,
+    without_defaults,
     written,
 )
 
@@ -49,7 +49,7 @@ class CodeBody(RequestBody):
 
 
 def _one_of_two(schema: dict[str, Any]) -> None:
-    without_null(schema)
+    without_defaults(schema)
     schema["oneOf"] = [{"required": ["code"]}, {"required": ["recovery_code"]}]
     schema["examples"] = [{"challenge": "mJ3nT0h2yqk0f1oTLqv8yqvC8k1o5G2b7yq0wX3ZrQ4", "code": "492039"}]
 
@@ -83,7 +83,7 @@ class LoginSecondBody(RequestBody):
 
 
 def _password_alone(schema: dict[str, Any]) -> None:
-    without_null(schema)
+    without_defaults(schema)
     schema["examples"] = [{"password": "correct horse battery staple"}]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from wutang_auth.api.envelope import Envelope
@@ -13,6 +13,7 @@ from wutang_auth.api.schemas import (
     RequestBody,
     Timestamp,
     fit_for_text,
+    without_defaults,
     written,
 )
 from wutang_auth.fields import Purpose
@@ -45,6 +46,8 @@ class LinkBody(RequestBody):
 
 class RegisterBody(RequestBody):
     """What an account needs besides its address."""
+
+    model_config = ConfigDict(json_schema_extra=without_defaults)
 
     token: LinkToken
     name: Name = Field("", examples=["Grace"])

@@ -129,15 +129,14 @@ class RequestBody(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
 
 
-def without_null(schema: dict[str, Any]) -> None:
-    """Leave out of a JSON schema that what may be left out is null then, which it must not be when it is sent."""
+def without_defaults(schema: dict[str, Any]) -> None:
+    """Leave the defaults out of a JSON schema: generators of types take who has one for one that is always sent."""
     for field in schema["properties"].values():
-        if "default" in field and field["default"] is None:
-            del field["default"]
+        field.pop("default", None)
 
 
 def _credentials(schema: dict[str, Any]) -> None:
-    without_null(schema)
+    without_defaults(schema)
     schema["examples"] = [{"email": "demo@wutang.example", "password": "correct horse battery staple"}]
 
 
@@ -174,7 +173,7 @@ class UpdateMeBody(RequestBody):
 
 
 def _password_unless_invited(schema: dict[str, Any]) -> None:
-    schema["properties"]["password"].pop("default", None)
+    without_defaults(schema)
     is_invited = {"properties": {"invite": {"const": True}}, "required": ["invite"]}
     schema |= {"if": is_invited, "then": {"not": {"required": ["password"]}}, "else": {"required": ["password"]}}
 
@@ -224,15 +223,10 @@ class CreateUserBody(RequestBody):
         )
 
 
-def _without_defaults(schema: dict[str, Any]) -> None:
-    for field in schema["properties"].values():
-        field.pop("default", None)
-
-
 class UpdateUserBody(RequestBody):
     """What to change of a user; what is left out stays as it is."""
 
-    model_config = ConfigDict(json_schema_extra=_without_defaults)
+    model_config = ConfigDict(json_schema_extra=without_defaults)
 
     email: Email | SkipJsonSchema[None] = Field(
         None, description="another address is unverified, unless `email_verified_at` comes with it",

@@ -1,6 +1,6 @@
 """Request and response bodies of second factors and of freshness."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -11,6 +11,7 @@ from wutang_auth import fields
 from wutang_auth.api.envelope import Envelope
 from wutang_auth.api.schemas import (
     Code,
+    RefreshTokenIn,
     RequestBody,
     SentPassword,
     Timestamp,
@@ -70,7 +71,7 @@ class LoginSecondBody(RequestBody):
         validate_default=True,
         examples=[_A_RECOVERY_CODE],
     )
-    refresh: Literal["body", "cookie"] = Field(
+    refresh: RefreshTokenIn = Field(
         "body", description="where the refresh token comes: `cookie` is for pages in a browser"
     )
 

@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
-from typing_extensions import TypedDict
+from typing_extensions import TypeAliasType, TypedDict
 
 from wutang_auth import fields
 from wutang_auth.api.envelope import Envelope
@@ -140,6 +140,10 @@ def _credentials(schema: dict[str, Any]) -> None:
     schema["examples"] = [{"email": "demo@wutang.example", "password": "correct horse battery staple"}]
 
 
+# a schema with a name: generators of types stumble over enumerations within alternatives
+RefreshTokenIn = TypeAliasType("RefreshTokenIn", Literal["body", "cookie"])
+
+
 class LoginBody(RequestBody):
     """Credentials."""
 
@@ -150,7 +154,7 @@ class LoginBody(RequestBody):
     code: Code | SkipJsonSchema[None] = Field(
         None, description="of the app of who has a second factor, for programs: it saves the second step", repr=False
     )
-    refresh: Literal["body", "cookie"] = Field(
+    refresh: RefreshTokenIn = Field(
         "body", description="where the refresh token comes: `cookie` is for pages in a browser"
     )
 

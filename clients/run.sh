@@ -119,6 +119,7 @@ step "jose" 60 node "$generated/built/typescript/verify-tokens.js" "$base_url" "
 
 unset PYTHONPATH MYPYPATH
 SAMPLE_LANGUAGES="Shell JavaScript Python PHP" step "the code samples" 600 "$bin/pytest" -q tests/api/documentation/test_code_samples.py
-step "the pages in a browser" 180 node clients/browser.mjs "$base_url" "$email" "$password" Demo ${SCREENSHOTS:+"$SCREENSHOTS"}
+# the collection has given the demo user another name
+step "the pages in a browser" 180 node clients/browser.mjs "$base_url" "$email" "$password" "Grace Hopper" ${SCREENSHOTS:+"$SCREENSHOTS"}
 step "/account in a browser" 450 node clients/account.mjs "$bin/wutang-auth" ${SCREENSHOTS:+"$SCREENSHOTS"}
 echo "== all of them are content"

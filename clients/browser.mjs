@@ -151,7 +151,8 @@ async function readTheReference() {
             await section.waitFor({ state: "attached" });
             await section.scrollIntoViewIfNeeded();
             const tabs = await section.locator("[role=tab]").allInnerTexts();
-            for (const tab of ["bash", "JavaScript", "Python", "PHP", ...Object.keys(responses)]) {
+            const withBody = Object.keys(responses).filter((status) => responses[status].$ref || responses[status].content);
+            for (const tab of ["bash", "JavaScript", "Python", "PHP", ...withBody]) {
                 assert.ok(tabs.includes(tab), `${operationId} has no tab ${tab}: ${tabs}`);
             }
         }

@@ -20,7 +20,7 @@ from support.services import Instance
 from support.users import NEW_PASSWORD, administrator, create, update
 from wutang_auth import errors
 from wutang_auth.api import routes
-from wutang_auth.api.schemas import CreateUserBody, UpdateUserBody, UserBody, user_body
+from wutang_auth.api.schemas.users import CreateUserBody, UpdateUserBody, UserBody, user_body
 from wutang_auth.cli import user_formats
 from wutang_auth.main import openapi_document
 from wutang_auth.models import User
@@ -143,12 +143,12 @@ def test_each_column_of_users_is_in_each_of_its_homes() -> None:
     written = set(re.findall(r"\w+", Import.INSERT.sql.partition("INSERT")[2].partition("SELECT")[0]))
     homes: dict[str, tuple[set[str], set[str]]] = {
         "repository/users/records.py, UserRecord": (visible, _names(UserRecord)),
-        "api/schemas.py, UserBody": (_shown(visible), set(UserBody.__annotations__)),
-        "api/schemas.py, user_body()": (_shown(visible), set(user_body(record))),
+        "api/schemas/users.py, UserBody": (_shown(visible), set(UserBody.__annotations__)),
+        "api/schemas/users.py, user_body()": (_shown(visible), set(user_body(record))),
         "openapi.json, UserBody": (_shown(visible), set(document["components"]["schemas"]["UserBody"]["properties"])),
         "docs/users.md": (_shown(visible), set(_documented())),
-        "api/schemas.py, CreateUserBody": (set_by_clients, set(CreateUserBody.model_fields)),
-        "api/schemas.py, UpdateUserBody": (set_by_clients, set(UpdateUserBody.model_fields)),
+        "api/schemas/users.py, CreateUserBody": (set_by_clients, set(CreateUserBody.model_fields)),
+        "api/schemas/users.py, UpdateUserBody": (set_by_clients, set(UpdateUserBody.model_fields)),
         "service/users.py, NewUser": (set_by_clients, _names(NewUser)),
         "repository/users/records.py, UserChange": (set_by_clients, _names(UserChange)),
         "service/user_import.py, COLUMNS": (in_files, set(COLUMNS)),

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from wutang_auth.api.dependencies import BearerToken
 from wutang_auth.api.envelope import ok
-from wutang_auth.api.schemas import token_pair_body
+from wutang_auth.api.schemas.auth import token_pair_body
 from wutang_auth.errors import TokenInvalid, TokenMissing
 from wutang_auth.tokens.access import TokenPair
 

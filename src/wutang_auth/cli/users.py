@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wutang_auth.api.schemas import user_body
+from wutang_auth.api.schemas.users import user_body
 from wutang_auth.cli import user_import
 from wutang_auth.cli.context import (
     DATA_DIR,

@@ -19,7 +19,7 @@ from wutang_auth.api.direct_route import DirectRoute
 from wutang_auth.api.documentation.refusals import refusals
 from wutang_auth.api.envelope import EmptyEnvelope, language, ok
 from wutang_auth.api.refresh_cookie import SentToken, TokenOrCookie, drop_cookie, is_foreign_page, pair_answer
-from wutang_auth.api.schemas import (
+from wutang_auth.api.schemas.auth import (
     ChangePasswordBody,
     LoginBody,
     MeEnvelope,

@@ -11,7 +11,7 @@ from wutang_auth.api.dependencies import CurrentCaller, MailServicesDep
 from wutang_auth.api.direct_route import DirectRoute
 from wutang_auth.api.documentation.refusals import refusals
 from wutang_auth.api.envelope import EmptyEnvelope, language, ok
-from wutang_auth.api.mail_schemas import EmailBody, LinkBody
+from wutang_auth.api.schemas.by_mail import EmailBody, LinkBody
 from wutang_auth.errors import DeadLink, EmailTaken, MailIsOff, NotFresh, TooManyAttempts
 
 router = APIRouter(prefix="/api/auth/email", tags=["mail"], route_class=DirectRoute)

@@ -11,7 +11,8 @@ from wutang_auth.api.dependencies import EnrollingCaller, FactorServicesDep, Use
 from wutang_auth.api.direct_route import DirectRoute
 from wutang_auth.api.documentation.refusals import refusals
 from wutang_auth.api.envelope import EmptyEnvelope, language, ok
-from wutang_auth.api.factor_schemas import (
+from wutang_auth.api.refresh_cookie import is_foreign_page, pair_answer
+from wutang_auth.api.schemas.factors import (
     CodeBody,
     FactorsEnvelope,
     LoginSecondBody,
@@ -21,7 +22,6 @@ from wutang_auth.api.factor_schemas import (
     factors_body,
     new_totp_body,
 )
-from wutang_auth.api.refresh_cookie import is_foreign_page, pair_answer
 from wutang_auth.errors import (
     FactorExists,
     FactorsAreOff,

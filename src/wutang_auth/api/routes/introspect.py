@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from wutang_auth.api.bodies import parsed_body
 from wutang_auth.api.dependencies import IntrospectionServiceDep, require_scope
-from wutang_auth.api.introspection_schemas import IntrospectBody, IntrospectionBody, introspection_body
+from wutang_auth.api.schemas.introspection import IntrospectBody, IntrospectionBody, introspection_body
 from wutang_auth.service import Caller
 
 router = APIRouter(tags=["gateways"])

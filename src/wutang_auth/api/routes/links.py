@@ -11,7 +11,7 @@ from wutang_auth.api.dependencies import MailServicesDep
 from wutang_auth.api.direct_route import DirectRoute
 from wutang_auth.api.documentation.refusals import refusals
 from wutang_auth.api.envelope import ok
-from wutang_auth.api.mail_schemas import FoundLinkEnvelope, LinkBody, found_link_body
+from wutang_auth.api.schemas.by_mail import FoundLinkEnvelope, LinkBody, found_link_body
 from wutang_auth.errors import MailIsOff, NotFound
 
 router = APIRouter(prefix="/api/auth", tags=["mail"], route_class=DirectRoute)

@@ -11,7 +11,7 @@ from wutang_auth.api.dependencies import MailServicesDep, UserId, require_scope,
 from wutang_auth.api.direct_route import DirectRoute
 from wutang_auth.api.documentation.refusals import refusals
 from wutang_auth.api.envelope import EmptyEnvelope, language, ok
-from wutang_auth.api.mail_schemas import EmailBody, ResetPasswordBody
+from wutang_auth.api.schemas.by_mail import EmailBody, ResetPasswordBody
 from wutang_auth.errors import DeadLink, MailIsOff, TooManyAttempts
 from wutang_auth.service import Caller
 

@@ -11,7 +11,7 @@ from wutang_auth.api.dependencies import EnrollingCaller, FreshnessServiceDep, w
 from wutang_auth.api.direct_route import DirectRoute
 from wutang_auth.api.documentation.refusals import refusals
 from wutang_auth.api.envelope import EmptyEnvelope, ok
-from wutang_auth.api.factor_schemas import ReauthenticateBody
+from wutang_auth.api.schemas.factors import ReauthenticateBody
 from wutang_auth.errors import MailIsOff, TooManyAttempts, WrongCode, WrongCurrentPassword
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=DirectRoute)

@@ -11,8 +11,8 @@ from wutang_auth.api.dependencies import MailServicesDep, watch_for_disconnect
 from wutang_auth.api.direct_route import DirectRoute
 from wutang_auth.api.documentation.refusals import refusals
 from wutang_auth.api.envelope import EmptyEnvelope, language, ok
-from wutang_auth.api.mail_schemas import EmailBody, RegisterBody
-from wutang_auth.api.schemas import UserEnvelope, user_body
+from wutang_auth.api.schemas.by_mail import EmailBody, RegisterBody
+from wutang_auth.api.schemas.users import UserEnvelope, user_body
 from wutang_auth.errors import DeadLink, EmailTaken, MailIsOff, TooManyAttempts
 
 router = APIRouter(prefix="/api/auth", tags=["mail"], route_class=DirectRoute)

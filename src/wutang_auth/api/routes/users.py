@@ -11,15 +11,15 @@ from wutang_auth.api.bodies import parsed_body
 from wutang_auth.api.dependencies import UserId, UserServiceDep, require_scope
 from wutang_auth.api.documentation.refusals import refusals
 from wutang_auth.api.envelope import EmptyEnvelope, ok
-from wutang_auth.api.schemas import (
+from wutang_auth.api.schemas.users import (
     CreateUserBody,
-    Email,
     UpdateUserBody,
     UserEnvelope,
     UserPageEnvelope,
     user_body,
     user_page_body,
 )
+from wutang_auth.api.schemas.values import Email
 from wutang_auth.errors import EmailTaken, MailIsOff, NotFresh, ScopeNotHeld, SelfLockout
 from wutang_auth.fields import MAX_USER_ID
 from wutang_auth.service import Caller

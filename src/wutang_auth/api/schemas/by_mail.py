@@ -6,16 +6,8 @@ from pydantic import AfterValidator, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from wutang_auth.api.envelope import Envelope
-from wutang_auth.api.schemas import (
-    Email,
-    Name,
-    NewPassword,
-    RequestBody,
-    Timestamp,
-    fit_for_text,
-    without_defaults,
-    written,
-)
+from wutang_auth.api.schemas.request_body import RequestBody, without_defaults
+from wutang_auth.api.schemas.values import Email, Name, NewPassword, Timestamp, fit_for_text, written
 from wutang_auth.fields import Purpose
 from wutang_auth.repository import MailToken
 

@@ -9,17 +9,9 @@ from typing_extensions import TypedDict
 
 from wutang_auth import fields
 from wutang_auth.api.envelope import Envelope
-from wutang_auth.api.schemas import (
-    Code,
-    RefreshTokenIn,
-    RequestBody,
-    SentPassword,
-    Timestamp,
-    TokenPairBody,
-    fit_for_text,
-    without_defaults,
-    written,
-)
+from wutang_auth.api.schemas.auth import RefreshTokenIn, TokenPairBody
+from wutang_auth.api.schemas.request_body import RequestBody, without_defaults
+from wutang_auth.api.schemas.values import Code, SentPassword, Timestamp, fit_for_text, written
 
 if TYPE_CHECKING:
     from wutang_auth.service.factors import Factors, NewTotp  # freshness has its body here, also without them

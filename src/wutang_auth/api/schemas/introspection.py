@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from wutang_auth.api.schemas import RequestBody
+from wutang_auth.api.schemas.request_body import RequestBody
 from wutang_auth.service.introspection import Introspection
 
 

@@ -19,7 +19,7 @@ from support.mail import waiting_mails
 from support.services import Start
 from support.users import CREDENTIALS, NEW_PASSWORD, PASSWORD, add_user, log_in, me
 from wutang_auth.database import REVISION, Database, Statement
-from wutang_auth.repository import SessionRepository, UserRepository
+from wutang_auth.repository import CredentialRepository, SessionRepository
 from wutang_auth.repository.distribution import SPREAD
 
 PAGE = (Path(__file__).parents[2] / "docs" / "distributed.md").read_text("utf-8")
@@ -131,15 +131,15 @@ async def test_each_session_is_read_by_itself_where_they_are_spread_and_the_log_
 async def test_an_unknown_address_costs_what_a_known_one_costs_and_never_asks_all_servers(spread_url: str) -> None:
     await add_user(spread_url)
     database = Recorder(spread_url)
-    users = UserRepository(database)
+    credentials = CredentialRepository(database)
     asked = []
     for email in ("first@wutang.example", "ada@wutang.example", "nobody@wutang.example"):
         database.names.clear()
-        found = await users.find_credentials(email)
+        found = await credentials.find(email)
         assert (found is not None) == email.startswith("ada")
         asked.append(list(database.names))
     await database.close()
-    assert asked[1] == asked[2] == ["EmailRepository.OWNER", "UserRepository.FIND_CREDENTIALS"]
+    assert asked[1] == asked[2] == ["EmailRepository.OWNER", "CredentialRepository.FIND"]
 
 
 async def test_service_works_on_spread_tables(spread_url: str, start: Start) -> None:

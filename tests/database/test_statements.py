@@ -22,12 +22,14 @@ from wutang_auth.repository.legacy import LegacyRepository
 from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.takeover import RevokedTokens, Takeover, TakeoverRepository
 from wutang_auth.repository.user_import import Import
+from wutang_auth.repository.users.endings import Endings
 
 PACKAGE = Path(wutang_auth.__file__).parent
 OF_COMMANDS = [Import, Takeover, RevokedTokens, ExaminationRepository]
 CLASSES = [
     *OF_COMMANDS,
     Distribution,
+    Endings,
     LegacyCut,
     LegacyRepository,
     TakeoverRepository,
@@ -46,6 +48,8 @@ OF_SPREAD_TABLES = [name for name in STATEMENTS if not name.startswith("AttemptR
 KEYS = dict(re.findall(r"create_distributed_table\('(\w+)', '(\w+)'", " ".join(SPREAD)))
 """The tables that can be spread over several servers, and the column by which."""
 ASKS_ALL_SERVERS = {
+    "CredentialRepository.FIND_UNCLAIMED": "is not used there",
+    "CredentialRepository.SAMPLE_HASHES": "at the start",
     "LegacyCut.SET_MANY": "a command",
     "MailTokenRepository.OWNER": "the sender of mails, not a request",
     "SessionRepository.END_MANY": "a command",
@@ -56,17 +60,15 @@ ASKS_ALL_SERVERS = {
     "TakeoverRepository.STATUS": "a command",
     "UserRepository.EXPORT": "a command",
     "UserRepository.FIND": "for operators",
-    "UserRepository.FIND_UNCLAIMED": "is not used there",
     "UserRepository.LIST": "for operators",
     "UserRepository.LIST_EMAIL": "for operators",
     "UserRepository.LIST_IDS": "a command",
-    "UserRepository.SAMPLE_HASHES": "at the start",
 }
 
 
 def test_there_are_statements() -> None:
     assert {
-        "UserRepository.FIND_CREDENTIALS", "SessionRepository.ROTATE", "AttemptRepository.ADMIT",
+        "CredentialRepository.FIND", "SessionRepository.ROTATE", "AttemptRepository.ADMIT",
         "SchemaRepository.REVISION", "EmailRepository.CLAIM", "Import.INSERT",
     } <= STATEMENTS.keys()  # fmt: skip
 

@@ -68,14 +68,14 @@ def below(spans: list[dict[str, Any]], name: str) -> list[str]:
 def test_statements_and_hashes_are_spans_below_their_request(spans: list[dict[str, Any]]) -> None:
     login = below(spans, "POST /api/auth/login")
     assert login.count("hash password") == 1
-    assert {"AttemptRepository.ADMIT", "UserRepository.FIND_CREDENTIALS", "SessionRepository.CREATE"} <= set(login)
+    assert {"AttemptRepository.ADMIT", "CredentialRepository.FIND", "SessionRepository.CREATE"} <= set(login)
     assert "SessionRepository.READ" in below(spans, "GET /api/auth/me")
     assert {"hash password", "UserRepository.CREATE", "EmailRepository.CLAIM"} <= set(below(spans, "POST /api/users"))
-    [read] = [span for span in spans if span["name"] == "UserRepository.FIND_CREDENTIALS"]
+    [read] = [span for span in spans if span["name"] == "CredentialRepository.FIND"]
     assert read["kind"] == "SpanKind.CLIENT"
     assert read["attributes"] == {
         "db.system.name": "postgresql",
-        "db.query.summary": "UserRepository.FIND_CREDENTIALS",
+        "db.query.summary": "CredentialRepository.FIND",
     }
 
 

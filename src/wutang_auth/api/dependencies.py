@@ -24,7 +24,7 @@ from wutang_auth.errors import (
 )
 from wutang_auth.factory import Services
 from wutang_auth.fields import parse_session_id, parse_user_id
-from wutang_auth.service import AuthService, Caller, UserService
+from wutang_auth.service import AuthService, Caller, LoginService, UserService
 from wutang_auth.service.freshness import FreshnessService
 from wutang_auth.service.introspection import IntrospectionService
 from wutang_auth.service.revocations import RevocationService
@@ -73,8 +73,16 @@ def services(request: Request) -> Services:
     return found
 
 
+async def login_service(request: Request) -> LoginService:
+    """The service of what is done by password."""
+    return services(request).login
+
+
+LoginServiceDep = Annotated[LoginService, Depends(login_service)]
+
+
 async def auth_service(request: Request) -> AuthService:
-    """The service of authentication."""
+    """The service of what is done by the tokens of sessions."""
     return services(request).auth
 
 

@@ -129,13 +129,13 @@ async def _demo_user(settings: Settings, known_password: object) -> str:
     """Make sure that the demo user exists, and return a password that lets it in."""
     from wutang_auth.errors import NotFound
     from wutang_auth.passwords.workers import Passwords
-    from wutang_auth.repository import UserChange, UserRepository
+    from wutang_auth.repository import CredentialRepository, UserChange, UserRepository
 
     database = open_command_database(settings)
     users = UserRepository(database)
     passwords = Passwords(workers=1, queue=1)
     try:
-        credentials = await users.find_credentials(_DEMO_EMAIL)
+        credentials = await CredentialRepository(database).find(_DEMO_EMAIL)
         if credentials is not None and not credentials.is_disabled and isinstance(known_password, str):
             verdict = await passwords.verify(known_password, credentials.password_hash)
             if verdict.matches:

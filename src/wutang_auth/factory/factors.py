@@ -9,9 +9,9 @@ from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import (
     AttemptRepository,
     ChallengeRepository,
+    CredentialRepository,
     SessionRepository,
     TotpRepository,
-    UserRepository,
 )
 from wutang_auth.response_codes import Language
 from wutang_auth.service.auth import NeedsFactor
@@ -69,7 +69,7 @@ def factor_services(
     database: Database,
     counters: Database,
     *,
-    users: UserRepository,
+    credentials: CredentialRepository,
     sessions: SessionRepository,
     passwords: Passwords,
     throttle: Throttle,
@@ -99,8 +99,8 @@ def factor_services(
     )
     codes = factors.CodeCheck(totps=totps, box=box, throttle=attempts)
     freshness = FreshnessService(
-        users=users, sessions=sessions, passwords=passwords, throttle=throttle, max_age=settings.fresh_seconds,
-        codes=codes,
+        credentials=credentials, sessions=sessions, passwords=passwords, throttle=throttle,
+        max_age=settings.fresh_seconds, codes=codes,
     )  # fmt: skip
     tells_by_mail = settings.smtp_url is not None
     services = factors.FactorServices(

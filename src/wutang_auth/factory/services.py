@@ -15,6 +15,7 @@ from wutang_auth.passwords.rules import PasswordRules
 from wutang_auth.passwords.workers import Passwords
 from wutang_auth.repository import (
     AttemptRepository,
+    CredentialRepository,
     MailRepository,
     MailTokenRepository,
     RevocationRepository,
@@ -23,7 +24,7 @@ from wutang_auth.repository import (
     UserRepository,
 )
 from wutang_auth.response_codes import Language
-from wutang_auth.service import AuthService, UserService
+from wutang_auth.service import AuthService, LoginService, UserService
 from wutang_auth.service.freshness import FreshnessService
 from wutang_auth.service.introspection import IntrospectionService
 from wutang_auth.service.maintenance import Intervals, Prune, in_background
@@ -50,6 +51,7 @@ THROTTLE_CONNECTIONS = 4
 class Services:
     """What a running application works with."""
 
+    login: LoginService
     auth: AuthService
     users: UserService
     verify: VerifyService
@@ -93,7 +95,7 @@ async def open_services(
     )
     passwords = _passwords(settings, hash_thread_initializer, observers)
     rules = PasswordRules(min_length=settings.password_min_length)
-    users = UserRepository(database)
+    users, credentials = UserRepository(database), CredentialRepository(database)
     has_factors = settings.mfa != "off"
     sessions = SessionRepository(database, grouped_reads=settings.db_grouped_reads, with_factors=has_factors)
     prunes: list[Prune] = [sessions.prune, throttle.prune, MailTokenRepository(database).prune]
@@ -111,32 +113,36 @@ async def open_services(
     factors = freshness = mail = sender = None
     if has_factors:
         factors, freshness = factor_services(
-            settings, ring, database, counters, users=users, sessions=sessions, passwords=passwords,
+            settings, ring, database, counters, credentials=credentials, sessions=sessions, passwords=passwords,
             throttle=throttle, starts=starts, prunes=prunes, observers=observers,
         )  # fmt: skip
     if settings.smtp_url is not None:
         freshness = freshness or FreshnessService(
-            users=users, sessions=sessions, passwords=passwords, throttle=throttle, max_age=settings.fresh_seconds
-        )
+            credentials=credentials, sessions=sessions, passwords=passwords, throttle=throttle,
+            max_age=settings.fresh_seconds,
+        )  # fmt: skip
         sender = mail_sender(settings, database, longest_wait=intervals.mail_server_retry)
         mail = mail_services(
             settings, database, counters, sender, users=users, passwords=passwords, rules=rules, freshness=freshness,
             observers=observers,
         )  # fmt: skip
-    auth = AuthService(
-        users=users,
+    login = LoginService(
+        credentials=credentials,
         sessions=sessions,
-        tokens=tokens,
         passwords=passwords,
         rules=rules,
         throttle=throttle,
         starts=starts,
-        refresh_grace=settings.refresh_grace,
-        refresh_with_access_token=settings.refresh_with_access_token,
         tells_by_mail=mail is not None,
         refuse_unverified=mail.emails.refuse_unverified if mail and settings.login_needs_verified_email else None,
-        legacy=legacy,
         second_factor=None if factors is None else factors.login,
+    )
+    auth = AuthService(
+        sessions=sessions,
+        tokens=tokens,
+        refresh_grace=settings.refresh_grace,
+        refresh_with_access_token=settings.refresh_with_access_token,
+        legacy=legacy,
         needs_factor=needs_factor(settings),
     )
     revocations = RevocationRepository(database)
@@ -144,6 +150,7 @@ async def open_services(
     # a transaction has three times as long as a statement; what is given up ends a second later
     view = RevocationView(revocations, write_seconds=3 * settings.db_statement_timeout + 2)
     services = Services(
+        login=login,
         auth=auth,
         verify=VerifyService(auth, sessions, tokens, view, staleness=settings.verify_staleness, freshness=freshness),
         revocations=RevocationService(view, tokens),
@@ -170,7 +177,7 @@ async def open_services(
                 keys_file=settings.keys_file,
                 use_ring=[tokens.use] if factors is None else [tokens.use, factors.keys.use],
                 prunes=prunes,
-                auth=auth,
+                login=login,
                 send_mails=None if sender is None else sender.run,
                 key_ring_refused=observers.key_ring_refused,
                 intervals=intervals,

@@ -11,7 +11,14 @@ from wutang_auth.repository.schema import SchemaRepository
 from wutang_auth.repository.sessions import Rotation, SessionRecord, SessionRepository, SessionState
 from wutang_auth.repository.totps import FactorRecord, StoredTotp, TotpRepository
 from wutang_auth.repository.user_import import ImportRepository, IncomingUser, RejectedRow
-from wutang_auth.repository.users import Credentials, StoredUser, UserChange, UserRecord, UserRepository
+from wutang_auth.repository.users import (
+    CredentialRepository,
+    Credentials,
+    StoredUser,
+    UserChange,
+    UserRecord,
+    UserRepository,
+)
 
 __all__ = [
     "AttemptKeys",
@@ -19,6 +26,7 @@ __all__ = [
     "Challenge",
     "ChallengeRepository",
     "ClaimedMail",
+    "CredentialRepository",
     "Credentials",
     "EmailRepository",
     "EndedSession",

@@ -11,7 +11,7 @@ from wutang_auth.fields import MailKind
 from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.mails import MailRepository
 from wutang_auth.repository.pruning import delete_dead
-from wutang_auth.repository.users import UserRepository
+from wutang_auth.repository.users.endings import Endings
 from wutang_auth.response_codes import Language
 
 
@@ -157,7 +157,7 @@ class TotpRepository:
             await self._write_codes(transaction, totp.user_id, digests)
             # SECURITY: what the earlier application lets in by the password alone is no way around
             await self._cut.set_for_ever(transaction, totp.user_id)
-            await transaction.fetch(UserRepository.END_OTHERS, user_id=totp.user_id, kept=keep_session)
+            await transaction.fetch(Endings.END_SESSIONS, user_id=totp.user_id, kept=keep_session)
             await transaction.fetch(self.PROVED, user_id=totp.user_id, session_id=keep_session, amr=amr)
             await self._tell(transaction, "factor_added", totp.user_id, user["email"], notify_in)
 
@@ -219,7 +219,7 @@ class TotpRepository:
                 raise ScopeNotHeld
             await transaction.fetch(self.RESET, user_id=user_id)
             await self._cut.set(transaction, user_id)
-            await transaction.fetch(UserRepository.END_OTHERS, user_id=user_id, kept=None)
+            await transaction.fetch(Endings.END_SESSIONS, user_id=user_id, kept=None)
             await self._tell(transaction, "factors_reset", user_id, user["email"], notify_in)
 
     async def _write_codes(self, transaction: Transaction, user_id: int, digests: Sequence[bytes]) -> None:

@@ -9,7 +9,7 @@ from wutang_auth.context import request_context
 from wutang_auth.database import Transaction
 from wutang_auth.errors import FieldError, InvalidParameters, NotFresh, Unavailable, WrongCurrentPassword
 from wutang_auth.passwords.workers import Passwords
-from wutang_auth.repository import SessionRepository, UserRepository
+from wutang_auth.repository import CredentialRepository, SessionRepository
 from wutang_auth.service.auth import Caller
 from wutang_auth.service.throttle import Throttle
 
@@ -23,7 +23,7 @@ class FreshnessService:
     def __init__(
         self,
         *,
-        users: UserRepository,
+        credentials: CredentialRepository,
         sessions: SessionRepository,
         passwords: Passwords,
         throttle: Throttle,
@@ -34,7 +34,7 @@ class FreshnessService:
 
         `codes` is there where there are second factors: who has one proves it by both.
         """
-        self._users = users
+        self._credentials = credentials
         self._sessions = sessions
         self._passwords = passwords
         self._throttle = throttle
@@ -96,7 +96,7 @@ class FreshnessService:
 
     async def _verified_hash(self, caller: Caller, password: str) -> str:
         """The stored hash, which the password matches."""
-        credentials = await self._users.credentials(caller.user.id)
+        credentials = await self._credentials.get(caller.user.id)
         stored_hash = None if credentials is None else credentials.password_hash
         verdict = await self._passwords.verify(password, stored_hash)
         if credentials is None or not verdict.matches:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wutang_auth.errors import DatabaseUnavailable, Overloaded
-from wutang_auth.service.auth import AuthService
+from wutang_auth.service.auth import LoginService
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.key_ring import KeyRing, KeyRingError
 
@@ -39,7 +39,7 @@ async def in_background(
     keys_file: Path,
     use_ring: Sequence[Callable[[KeyRing], None]],
     prunes: Sequence[Prune],
-    auth: AuthService,
+    login: LoginService,
     send_mails: Callable[[], Coroutine[None, None, None]] | None = None,
     key_ring_refused: Callable[[], None] | None = None,
     intervals: Intervals,
@@ -51,7 +51,7 @@ async def in_background(
     tasks = [
         asyncio.create_task(follow_key_file(keys_file, use_ring, intervals.key_file, key_ring_refused)),
         asyncio.create_task(prune_regularly(prunes, intervals.pruning)),
-        asyncio.create_task(calibrate(auth, intervals.calibration_retry)),
+        asyncio.create_task(calibrate(login, intervals.calibration_retry)),
         *([asyncio.create_task(send_mails())] if send_mails is not None else []),
     ]
     try:
@@ -108,11 +108,11 @@ async def prune_regularly(prunes: Sequence[Prune], interval: float) -> None:
                 logger.warning("could not prune; will try again later")
 
 
-async def calibrate(auth: AuthService, retry: float) -> None:
+async def calibrate(login: LoginService, retry: float) -> None:
     """Learn what the stored hashes cost, as soon as the database is there."""
     while True:
         try:
-            await auth.calibrate()
+            await login.calibrate()
         except (DatabaseUnavailable, Overloaded):
             await asyncio.sleep(retry)
         else:

@@ -23,6 +23,7 @@ from wutang_auth.api.dependencies import (
     authenticate_to_enrol,
     factor_services,
     freshness_service,
+    login_service,
     mail_services,
     recognize,
     verify_service,
@@ -90,8 +91,8 @@ _HEADERS: Final = {
 }
 
 _WITH_DATABASE: Final = (
-    auth_service, authenticate, authenticate_to_enrol, factor_services, freshness_service, mail_services, recognize,
-    verify_service,
+    auth_service, authenticate, authenticate_to_enrol, factor_services, freshness_service, login_service, mail_services,
+    recognize, verify_service,
 )  # fmt: skip
 
 

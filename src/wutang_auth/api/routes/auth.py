@@ -10,6 +10,7 @@ from wutang_auth.api.bodies import parsed_body
 from wutang_auth.api.dependencies import (
     AuthServiceDep,
     CurrentCaller,
+    LoginServiceDep,
     RecognizedCaller,
     SessionId,
     UserServiceDep,
@@ -51,7 +52,7 @@ router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=DirectRoute)
     responses=refusals(InvalidCredentials, EmailNotVerified, SecondFactorNeeded, TooManyAttempts),
 )
 async def login(
-    request: Request, service: AuthServiceDep, body: Annotated[LoginBody, Depends(parsed_body(LoginBody, form=True))]
+    request: Request, service: LoginServiceDep, body: Annotated[LoginBody, Depends(parsed_body(LoginBody, form=True))]
 ) -> Response:
     """Get a JWT via given credentials.
 
@@ -195,7 +196,7 @@ async def end_session(
 )
 async def change_password(
     request: Request,
-    service: AuthServiceDep,
+    service: LoginServiceDep,
     caller: CurrentCaller,
     body: Annotated[ChangePasswordBody, Depends(parsed_body(ChangePasswordBody))],
 ) -> Response:

@@ -1,96 +1,33 @@
-"""What is read and written in `users`."""
+"""What is read and written of accounts in `users`."""
 
-import re
-import zlib
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
 
 import asyncpg
 
-from wutang_auth.database import Database, Statement, Transaction, reader
+from wutang_auth.database import Database, Statement, reader
 from wutang_auth.errors import EmailTaken, NotFound, ScopeNotHeld
 from wutang_auth.fields import canonical_email
-from wutang_auth.repository.distribution import Distribution
 from wutang_auth.repository.emails import EmailRepository
-from wutang_auth.repository.legacy_cut import LegacyCut
 from wutang_auth.repository.mails import MailRepository
-from wutang_auth.repository.revocations import REVOKED, scopes_taken
-from wutang_auth.repository.users.records import USER_COLUMNS, Credentials, StoredUser, UserChange, UserRecord
+from wutang_auth.repository.revocations import scopes_taken
+from wutang_auth.repository.users.endings import Endings
+from wutang_auth.repository.users.records import USER_COLUMNS, StoredUser, UserChange, UserRecord
 from wutang_auth.response_codes import Language
-
-_CREDENTIALS = """SELECT id AS user_id, password_hash, scopes, disabled_at IS NOT NULL AS is_disabled,
-    coalesce(email_verified_at > '-infinity', false) AS is_verified FROM users"""
 
 _LOSES_SCOPES = "sessions.user_id = $user_id AND NOT users.scopes <@ $scopes::text[]"
 
 _user = reader(UserRecord)
-_credentials = reader(Credentials)
-
-# of `$2y$12$…` and `$argon2id$v=19$m=65536,t=4,p=1$…`, all but salt and checksum
-_FORM_AND_COST = re.compile(r"\$2[aby]\$\d\d\$|\$argon2[^$]*\$(?:v=\d+\$)?[^$]*\$")
 
 
 class UserRepository:
-    """The `users` table."""
+    """The accounts in the `users` table."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._emails = EmailRepository(database)
         self._mails = MailRepository(database)
-        self._cut = LegacyCut()
-        self._distribution = Distribution(database)
-
-    FIND_CREDENTIALS = Statement(f"{_CREDENTIALS} WHERE id = $user_id AND canonical_email = $canonical_email")
-
-    # of users that the release before `emails` made or changed while this one was there already
-    FIND_UNCLAIMED = Statement(f"{_CREDENTIALS} WHERE canonical_email = $canonical_email")
-
-    async def find_credentials(self, email: str) -> Credentials | None:
-        """What to compare a login with, whatever the spelling of the e-mail.
-
-        Two statements, not a join, which distributed engines refuse; they are as many for an address that nobody has.
-        """
-        canonical = canonical_email(email)
-        owner = await self._emails.owner(canonical)
-        is_spread = await self._distribution.is_spread()
-        if owner is None and is_spread:
-            # SECURITY: where users are on several servers, one of them is asked for an address that nobody has too,
-            # whichever: to ask all would take longer, and fail while one is away
-            owner = -zlib.crc32(canonical.encode())
-        row = None
-        if owner is not None:
-            row = await self._database.fetchrow(self.FIND_CREDENTIALS, user_id=owner, canonical_email=canonical)
-        if row is None and not is_spread:
-            row = await self._database.fetchrow(self.FIND_UNCLAIMED, canonical_email=canonical)
-        return None if row is None else _credentials(row)
-
-    CREDENTIALS = Statement(f"{_CREDENTIALS} WHERE id = $user_id")
-
-    async def credentials(self, user_id: int) -> Credentials | None:
-        """The same of a user that is known."""
-        row = await self._database.fetchrow(self.CREDENTIALS, user_id=user_id)
-        return None if row is None else _credentials(row)
-
-    SAMPLE_HASHES = Statement("SELECT password_hash FROM users ORDER BY id LIMIT 1000")
-
-    async def sample_hashes(self) -> list[str]:
-        """One stored hash of each form and cost, as far as the oldest thousand users tell."""
-        hashes = [str(row["password_hash"]) for row in await self._database.fetch(self.SAMPLE_HASHES)]
-        return list({match[0]: match.string for match in map(_FORM_AND_COST.match, hashes) if match}.values())
-
-    UPGRADE_HASH = Statement("""
-        UPDATE users SET password_hash = $new_hash
-        WHERE id = $user_id AND password_hash = $verified_hash
-        RETURNING id
-    """)
-
-    async def upgrade_hash(self, user_id: int, *, verified_hash: str, new_hash: str) -> bool:
-        """Store the same password's better hash, unless the password was changed meanwhile."""
-        row = await self._database.fetchrow(
-            self.UPGRADE_HASH, user_id=user_id, verified_hash=verified_hash, new_hash=new_hash
-        )
-        return row is not None
+        self._endings = Endings(database)
 
     # now() stands outside of CASE, within which distributed engines refuse it; the sum is NULL unless disabled
     CREATE = Statement(f"""
@@ -156,79 +93,6 @@ class UserRepository:
             NotFound: there is none.
         """
         return _one_user(await self._database.fetchrow(self.FIND, canonical_email=canonical_email(email)))
-
-    REPLACE_PASSWORD = Statement("""
-        UPDATE users SET password_hash = $new_hash, updated_at = now()
-        WHERE id = $user_id AND password_hash = $verified_hash AND disabled_at IS NULL
-        RETURNING email
-    """)
-
-    # SECURITY: whoever has set a password does not want another one set, or another address, by a mail of before; who
-    # asked for that may be who had the former password. The way back from a change stays, unless somebody else than the
-    # user has set another address since: then it would lead away from that.
-    KILL_LINKS = Statement("""
-        DELETE FROM mail_tokens
-        WHERE user_id = $user_id AND purpose IN (
-            'reset', 'invite', 'email_change', 'email_agree', CASE WHEN $ways_back THEN 'email_undo' END
-        )
-    """)
-    WITHDRAW_CHANGES = Statement("""
-        DELETE FROM mails
-        WHERE user_id = $user_id
-            AND kind IN ('email_change', 'email_agree', CASE WHEN $ways_back THEN 'email_changed_notice' END)
-    """)
-
-    # the foreign keys that would do it are not there where the tables are spread over several servers
-    DELETE_BELONGINGS = Statement("""
-        WITH links AS (DELETE FROM mail_tokens WHERE user_id = $user_id),
-            apps AS (DELETE FROM totps WHERE user_id = $user_id),
-            codes AS (DELETE FROM recovery_codes WHERE user_id = $user_id),
-            logins AS (DELETE FROM challenges WHERE user_id = $user_id)
-        DELETE FROM mails WHERE user_id = $user_id
-    """)
-
-    # sessions that a concurrent login adds are seen: the statement before it locked the user's row and waited for them
-    END_OTHERS = Statement(f"""
-        WITH ended AS (
-            DELETE FROM sessions
-            WHERE user_id = $user_id AND id IS DISTINCT FROM $kept
-            RETURNING user_id, id, access_expires_at
-        ), {REVOKED}
-        SELECT id FROM ended
-    """)
-
-    async def _kill_links(self, transaction: Transaction, user_id: int, *, ways_back: bool = False) -> None:
-        """Let no mail of before change the user's password or address."""
-        await transaction.fetch(self.KILL_LINKS, user_id=user_id, ways_back=ways_back)
-        await transaction.fetch(self.WITHDRAW_CHANGES, user_id=user_id, ways_back=ways_back)
-
-    async def replace_password(
-        self,
-        user_id: int,
-        *,
-        verified_hash: str,
-        new_hash: str,
-        keep_session: UUID | None,
-        notify_in: Language | None = None,
-    ) -> bool:
-        """Replace a password that was just verified, and end the other sessions; not if it was changed meanwhile.
-
-        With a language, the user is told by mail.
-        """
-        async with self._database.transaction() as transaction:
-            row = await transaction.fetchrow(
-                self.REPLACE_PASSWORD, user_id=user_id, verified_hash=verified_hash, new_hash=new_hash
-            )
-            if row is not None:
-                await self._kill_links(transaction, user_id)
-                await self._cut.set(transaction, user_id, password_changed=True)
-                await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=keep_session)
-                await self._tell(transaction, user_id, row["email"], notify_in)
-        return row is not None
-
-    async def _tell(self, transaction: Transaction, user_id: int, email: str, language: Language | None) -> None:
-        if language is not None:
-            await self._mails.write("password_changed", email, language, user_id=user_id, transaction=transaction)
 
     CHANGE_SCOPES = Statement(f"""
         WITH {scopes_taken("sessions.user_id = $user_id AND users.scopes && $taken::text[]")}
@@ -365,14 +229,11 @@ class UserRepository:
                     if before["canonical_email"] != canonical:
                         await self._emails.release(transaction, before["canonical_email"], user_id)
                         if not by_owner:
-                            await self._kill_links(transaction, user_id, ways_back=True)
-                has_new_password = change.password_hash is not None
-                if has_new_password:
-                    await self._kill_links(transaction, user_id)
-                    await self._tell(transaction, user_id, row["email"], notify_in)
-                if has_new_password or change.disabled:
-                    await self._cut.set(transaction, user_id, password_changed=has_new_password)
-                    await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=None)
+                            await self._endings.kill_links(transaction, user_id, ways_back=True)
+                if change.password_hash is not None:
+                    await self._endings.end_by_password(transaction, user_id, row["email"], notify_in=notify_in)
+                elif change.disabled:
+                    await self._endings.end_sessions(transaction, user_id)
         except asyncpg.UniqueViolationError as error:
             raise EmailTaken from error
         return _one_user(row)
@@ -396,6 +257,15 @@ class UserRepository:
 
     DELETE = Statement("DELETE FROM users WHERE id = $user_id RETURNING canonical_email")
 
+    # the foreign keys that would do it are not there where the tables are spread over several servers
+    DELETE_BELONGINGS = Statement("""
+        WITH links AS (DELETE FROM mail_tokens WHERE user_id = $user_id),
+            apps AS (DELETE FROM totps WHERE user_id = $user_id),
+            codes AS (DELETE FROM recovery_codes WHERE user_id = $user_id),
+            logins AS (DELETE FROM challenges WHERE user_id = $user_id)
+        DELETE FROM mails WHERE user_id = $user_id
+    """)
+
     async def delete(self, user_id: int) -> None:
         """Delete a user; the sessions go with it.
 
@@ -407,8 +277,7 @@ class UserRepository:
             await transaction.fetch(self.LOCK, user_id=user_id)
             # SECURITY: should a user with the same id be imported, these tokens are not that user's
             await transaction.fetch(self.DELETE_BELONGINGS, user_id=user_id)
-            await self._cut.set(transaction, user_id)
-            await transaction.fetch(self.END_OTHERS, user_id=user_id, kept=None)
+            await self._endings.end_sessions(transaction, user_id)
             row = await transaction.fetchrow(self.DELETE, user_id=user_id)
             if row is None:
                 raise NotFound

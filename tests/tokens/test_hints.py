@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.http import assert_refused, success
+from support.legacy import HEADER, add_taken_over, legacy_claims, legacy_token, sign, start_legacy
 from support.services import Instance, Start
 from support.tampering import stranger
 from support.tokens import Forge, bearer, encode_segment, forge, header_of
@@ -60,6 +61,19 @@ async def test_a_clock_that_is_ahead_is_told_once(
     assert "where WUTANG_CLOCK_SKEW allows 5 s: compare the clocks of all instances" in line
 
 
+async def test_a_clock_of_the_earlier_application_that_is_ahead_is_told_once(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = await start_legacy(start)
+    user_id = await add_taken_over(service)
+    await refuse(service, sign(HEADER, legacy_claims(user_id, age=-600), "another secret"))
+    assert hints(caplog) == []
+    await refuse(service, *[legacy_token(user_id, age=-600)] * 6)
+    [line] = hints(caplog)
+    assert "a token of the earlier application is " in line
+    assert "where WUTANG_CLOCK_SKEW allows 5 s: compare the clocks of its machines with the one here" in line
+
+
 async def test_what_others_write_is_no_hint(service: Instance, login: Login, caplog: pytest.LogCaptureFixture) -> None:
     real, foreign = forge(service.settings), Forge(stranger())
     header, ahead = header_of(login.access_token), int(time.time()) + 600
@@ -97,8 +111,9 @@ def test_a_hint_comes_again_after_ten_minutes(caplog: pytest.LogCaptureFixture) 
     clock = [0.0]
     told = Hints(issuer="wutang-auth", clock_skew=5, clock=lambda: clock[0])
     body = encode_segment({"iss": "wutang-auth"})
-    for seconds, lines in ((0.0, 2), (1.0, 2), (599.9, 2), (600.0, 4), (601.0, 4), (1200.0, 6)):
+    for seconds, lines in ((0.0, 3), (1.0, 3), (599.9, 3), (600.0, 6), (601.0, 6), (1200.0, 9)):
         clock[0] = seconds
         told.unknown_key(KID, body)
         told.from_the_future(60)
+        told.legacy_from_the_future(60)
         assert len(hints(caplog)) == lines

@@ -235,9 +235,9 @@ def _open_legacy(
     from wutang_auth.service.legacy import LegacySessions
     from wutang_auth.tokens.legacy import LegacyGate, LegacyKey
 
-    gate = LegacyGate(settings, clock_skew=settings.clock_skew)
-    gate.is_shut()  # which a line in the log says now, if it is
     tokens = Tokens(settings, ring, legacy_key=LegacyKey(settings))
+    gate = LegacyGate(settings, clock_skew=settings.clock_skew, hints=tokens.hints)
+    gate.is_shut()  # which a line in the log says now, if it is
     legacy = LegacyRepository(database)
     prunes.append(legacy.prune)
     return tokens, LegacySessions(

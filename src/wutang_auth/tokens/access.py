@@ -166,7 +166,7 @@ class Tokens:
         self.access_ttl = timedelta(seconds=settings.access_ttl)
         self._clock_skew = settings.clock_skew
         self._clock = clock
-        self._hints = Hints(issuer=settings.issuer, clock_skew=settings.clock_skew)
+        self.hints = Hints(issuer=settings.issuer, clock_skew=settings.clock_skew)
         self._legacy_key = legacy_key
         self._mints_legacy = settings.legacy_mint
         self._legacy_until = settings.legacy_until.timestamp() if settings.legacy_until else 0.0
@@ -269,7 +269,7 @@ class Tokens:
         if claims.legacy_digest is not None and now >= self._legacy_until:
             raise TokenInvalid("gate shut")
         if claims.not_before > now + self._clock_skew:
-            self._hints.from_the_future(claims.not_before + BACKDATED_SECONDS - now)
+            self.hints.from_the_future(claims.not_before + BACKDATED_SECONDS - now)
             raise TokenInvalid("not yet valid")
         if claims.expires_at <= now:
             ring.verified.discard(digest)
@@ -282,7 +282,7 @@ class Tokens:
         if shape is None:
             raise TokenInvalid
         head, body, tail = shape.groups()
-        key, kind = ring.headers.get(head) or _check_header(ring, head, body, self._hints)
+        key, kind = ring.headers.get(head) or _check_header(ring, head, body, self.hints)
         signature = base64url.decode(tail)
         if key.signature_size is not None and len(signature) != key.signature_size:
             raise TokenInvalid("signature")

@@ -10,6 +10,8 @@ from wutang_auth.tokens import base64url, strict_json
 
 logger = logging.getLogger(__name__)
 
+Kind = Literal["key", "clock", "legacy clock"]
+
 _SILENT_SECONDS = 600.0
 _THUMBPRINT = re.compile("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")  # 32 bytes in base64url (RFC 7638 section 3)
 
@@ -22,7 +24,7 @@ class Hints:
         self._issuer = issuer
         self._clock_skew = clock_skew
         self._clock = clock
-        self._silent_until: dict[Literal["key", "clock"], float] = {}
+        self._silent_until: dict[Kind, float] = {}
 
     def unknown_key(self, kid: object, body: str) -> None:
         """A token of one of our types names a key that the ring has not; `body` is its claims, encoded."""
@@ -46,10 +48,21 @@ class Hints:
                 self._clock_skew,
             )
 
-    def _is_silent(self, kind: Literal["key", "clock"]) -> bool:
+    def legacy_from_the_future(self, seconds: float) -> None:
+        """A genuine token of the earlier application was made, or begins to count, so many seconds from now."""
+        if not self._is_silent("legacy clock"):
+            self._tell(
+                "legacy clock",
+                "a token of the earlier application is %d s in the future, where WUTANG_CLOCK_SKEW allows %d s: compare"
+                " the clocks of its machines with the one here",
+                round(seconds),
+                self._clock_skew,
+            )
+
+    def _is_silent(self, kind: Kind) -> bool:
         return self._clock() < self._silent_until.get(kind, float("-inf"))
 
-    def _tell(self, kind: Literal["key", "clock"], line: str, *values: object) -> None:
+    def _tell(self, kind: Kind, line: str, *values: object) -> None:
         self._silent_until[kind] = self._clock() + _SILENT_SECONDS
         logger.warning(line, *values)
 

@@ -18,6 +18,7 @@ from wutang_auth.fields import MAX_USER_ID, format_timestamp, parse_user_id
 from wutang_auth.settings import LegacySettings
 from wutang_auth.tokens import base64url, strict_json
 from wutang_auth.tokens.compact import COMPACT, jti_digest, text, within
+from wutang_auth.tokens.hints import Hints
 
 logger = logging.getLogger(__name__)
 
@@ -82,14 +83,22 @@ class LegacyKey:
 class LegacyGate:
     """The only way in for tokens without a `kid`; as strict as ours, and apart from it."""
 
-    def __init__(self, settings: LegacySettings, *, clock_skew: int, clock: Callable[[], float] = time.time) -> None:
-        """`clock_skew` is in seconds."""
+    def __init__(
+        self,
+        settings: LegacySettings,
+        *,
+        clock_skew: int,
+        clock: Callable[[], float] = time.time,
+        hints: Hints | None = None,
+    ) -> None:
+        """`clock_skew` is in seconds; `hints` tell operators of other clocks, None: nobody does."""
         self._key = LegacyKey(settings)
         self._prvs = {_prv(model) for model in settings.legacy_models}
         self._until = settings.legacy_until or datetime.fromtimestamp(0, UTC)
         self._refresh_ttl = settings.legacy_refresh_ttl
         self._clock_skew = clock_skew
         self._clock = clock
+        self._hints = hints
         self._said_shut = False
 
     def takes(self, token: str) -> bool:
@@ -164,7 +173,10 @@ class LegacyGate:
     def _claims(self, claims: dict[str, Any]) -> LegacyClaims:
         issued_at = within(claims["iat"], _LATEST)
         not_before = max(issued_at, within(claims.get("nbf", issued_at), _LATEST))
-        if not_before > self._clock() + self._clock_skew:
+        now = self._clock()
+        if not_before > now + self._clock_skew:
+            if self._hints is not None:
+                self._hints.legacy_from_the_future(not_before - now)
             raise TokenInvalid("not yet valid")
         jti = text(claims["jti"])
         if not 0 < len(jti) <= _MAX_JTI_LENGTH:

@@ -146,13 +146,17 @@ async def test_settings_that_are_unsafe_or_without_effect_are_named(environment:
         environment, trusted_proxies="10.0.0.0/8,0.0.0.0/0", isuer="x", mail_from="no-reply@shop.example", reset_ttl=60,
         legacy_mint="false", access_ttl=3600, refresh_ttl=600, db_request_timeout=1, hash_workers=256,
         log_level="error", cors_origins="http://shop.example,http://localhost:3000", registration_domains="a.example",
+        mfa_issuer="Shop", fresh_seconds=60, metrics_host="0.0.0.0",
     )  # fmt: skip
     assert "TRUSTED_PROXIES is everybody" in said.wrong("settings")["says"]
     looked_at = " ".join(finding["says"] for finding in said.of("settings") if finding["verdict"] == "look")
     for words in (
         "WUTANG_ISUER is no setting; did you mean WUTANG_ISSUER?",
         "WUTANG_MAIL_FROM, WUTANG_REGISTRATION_DOMAINS, WUTANG_RESET_TTL have no effect without WUTANG_SMTP_URL",
+        "WUTANG_MFA_ISSUER has no effect without WUTANG_MFA",
+        "WUTANG_FRESH_SECONDS has no effect without WUTANG_SMTP_URL or WUTANG_MFA",
         "WUTANG_LEGACY_MINT has no effect without WUTANG_LEGACY_SECRET",
+        "WUTANG_METRICS_HOST has no effect without WUTANG_METRICS_PORT",
         "WUTANG_REGISTRATION_DOMAINS has no effect: WUTANG_REGISTRATION is off",
         "WUTANG_ACCESS_TTL is longer than WUTANG_REFRESH_TTL",
         "WUTANG_DB_STATEMENT_TIMEOUT has no effect",
@@ -162,6 +166,16 @@ async def test_settings_that_are_unsafe_or_without_effect_are_named(environment:
     ):
         assert words in looked_at
     assert "localhost" not in looked_at
+
+
+async def test_a_page_for_registrations_is_named_where_nobody_may_register(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    said = await doctor(
+        environment, smtp_url=tmp_path.as_uri(), mail_from="no-reply@shop.example", public_url="https://shop.example",
+        link_register="https://shop.example/register#{token}", fresh_seconds=60,
+    )  # fmt: skip
+    assert said.look("settings")["says"] == "WUTANG_LINK_REGISTER has no effect without WUTANG_REGISTRATION"
 
 
 async def test_links_that_travel_in_the_clear_are_wrong(environment: dict[str, str], tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 """The settings: which are unsafe, and which have no effect."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from urllib.parse import urlsplit
 
 from wutang_auth.service.doctor.findings import Finding, look, or_well, wrong
-from wutang_auth.settings import PREFIX, LegacySettings, MailSettings, Settings, SettingsGroup
+from wutang_auth.settings import PREFIX, FactorSettings, LegacySettings, MailSettings, MetricsSettings, Settings
 from wutang_auth.settings.processors import processors
 
 _CHECK = "settings"
@@ -56,17 +56,22 @@ def _unsafe(settings: Settings) -> Iterator[Finding]:
 
 
 def _without_effect(settings: Settings, given: Collection[str]) -> Iterator[Finding]:
-    needs: list[tuple[str, bool, type[SettingsGroup]]] = [
-        ("smtp_url", settings.smtp_url is None, MailSettings),
-        ("legacy_secret", settings.legacy_secret is None, LegacySettings),
+    has_mail, has_factors = settings.smtp_url is not None, settings.mfa != "off"
+    switches: list[tuple[bool, Collection[str], Iterable[str]]] = [
+        (has_mail, ["smtp_url"], MailSettings.model_fields),
+        (has_factors, ["mfa"], FactorSettings.model_fields),
+        (has_mail or has_factors, ["smtp_url", "mfa"], ["fresh_seconds"]),
+        (settings.legacy_secret is not None, ["legacy_secret"], LegacySettings.model_fields),
+        (settings.metrics_port is not None, ["metrics_port"], MetricsSettings.model_fields),
+        (settings.registration != "off" or not has_mail, ["registration"], ["link_register"]),
     ]
-    for needed, is_missing, group in needs:
-        names = [f"{PREFIX}{name.upper()}" for name in group.model_fields if name in given and name != needed]
-        if is_missing and names:
+    for is_on, switch, fields in switches:
+        names = [_called(name) for name in fields if name in given and name not in switch]
+        if names and not is_on:
+            needed = " or ".join(map(_called, switch))
+            has, them = ("has", "it") if len(names) == 1 else ("have", "them")
             yield look(
-                _CHECK,
-                f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no effect without {PREFIX}{needed.upper()}",
-                f"set {PREFIX}{needed.upper()}, or remove {'it' if len(names) == 1 else 'them'}",
+                _CHECK, f"{', '.join(names)} {has} no effect without {needed}", f"set {needed}, or remove {them}"
             )
     if settings.registration_domains and settings.registration != "domains":
         yield look(
@@ -93,6 +98,10 @@ def _without_effect(settings: Settings, given: Collection[str]) -> Iterator[Find
             " take them from everyone who is logged in",
             f"remove it, or {PREFIX}HASH_WORKERS={processors()}",
         )
+
+
+def _called(name: str) -> str:
+    return f"{PREFIX}{name.upper()}"
 
 
 def _is_in_clear(url: str) -> bool:

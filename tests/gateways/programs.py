@@ -22,6 +22,16 @@ _NGINX_FILES = "http {\naccess_log off;" + "".join(
     f"{kind}_temp_path {kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 )
 
+# asks for a proof of who it is within the last 300 s, as the page says; the logins here are all as fresh, but for one
+_FRESH = {
+    "nginx": (r"X-Required-Scopes \$required_scopes;", r"\g<0> proxy_set_header X-Max-Age 300;"),
+    "envoy": (
+        " +(?=authorization_response:)",
+        r"""\g<0>authorization_request: { headers_to_add: [{ key: x-max-age, value: "300" }] }\n\g<0>""",
+    ),
+}
+_FRESH_BY_QUERY = ("required_scope=orders:write", r"\g<0>&max_age=300")
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -50,6 +60,7 @@ def running(kind: Kind, directory: Path, ports: dict[str, int]) -> Iterator[None
     for path in (CONFIGURATIONS / kind.folder).iterdir():
         if path.is_file():
             text = re.sub(r"\b(8080|8000|9000)\b", lambda found: str(ports[found[1]]), path.read_text("utf-8"))
+            text = re.sub(*_FRESH.get(kind.folder, _FRESH_BY_QUERY), text)
             (directory / path.name).write_text(text.replace("http {", _NGINX_FILES) if kind.folder == "nginx" else text)
     program = shutil.which(kind.folder, path=f"{BINARIES}:{os.environ['PATH']}:/usr/sbin")
     assert program is not None, f"{kind.folder} is not installed; `make gateways` installs it"

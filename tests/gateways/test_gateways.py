@@ -104,6 +104,22 @@ async def test_a_refusal_says_why_as_the_service_does(gateway: Gateway, service:
 
 
 @by_asking
+async def test_a_refusal_for_want_of_a_fresh_proof_has_the_challenge_of_the_service(
+    gateway: Gateway, service: Service
+) -> None:
+    """By which clients know that the user has to prove who it is once more, and how lately (RFC 9470 section 3)."""
+    login = await service.log_in(WRITER)
+    gateway.passed("POST", "/write/1", login.headers)
+    await service.age_proofs()
+    answer = gateway.refused("POST", "/write/1", login.headers)
+    assert answer.status == 403
+    assert answer.headers.get_all("WWW-Authenticate") == [
+        'Bearer realm="wutang-auth", error="insufficient_user_authentication", max_age="300"'
+    ]
+    gateway.passed("POST", "/write/1", (await service.log_in(WRITER)).headers)
+
+
+@by_asking
 async def test_after_a_logout_through_it_the_token_is_refused(gateway: Gateway, service: Service) -> None:
     login = await service.log_in()
     gateway.passed("GET", "/orders", login.headers)

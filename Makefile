@@ -119,7 +119,7 @@ endif
 $(VENV)/locked: requirements-dev.lock
 	@set -e; python="$$($(call find,sys.executable))" || \
 		{ echo "No Python 3.11 or newer found. Install one, or name it: make PYTHON=/path/to/python3.13" >&2; exit 1; }; \
-	echo "Installing $$(grep -c == $<) packages into $(VENV) …"; \
+	echo "Installing $$(grep -c == $<) packages into $(VENV), which may take a minute …"; \
 	rm -rf $(VENV); \
 	if command -v uv >/dev/null; then \
 		uv venv --quiet --no-project --python "$$python" $(VENV); \

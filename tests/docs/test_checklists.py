@@ -21,7 +21,7 @@ from support.users import NEW_PASSWORD, administrator, create, update
 from wutang_auth import errors
 from wutang_auth.api import routes
 from wutang_auth.api.schemas.users import CreateUserBody, UpdateUserBody, UserBody, user_body
-from wutang_auth.cli import user_formats
+from wutang_auth.cli import exported_users
 from wutang_auth.main import openapi_document
 from wutang_auth.models import User
 from wutang_auth.repository import IncomingUser, UserChange, UserRecord
@@ -139,7 +139,7 @@ def test_each_column_of_users_is_in_each_of_its_homes() -> None:
     set_by_clients = {name for name, is_set in _documented().items() if is_set}
     document = json.loads((ROOT / "openapi.json").read_text("utf-8"))
     record = UserRecord(**dict.fromkeys(_names(UserRecord), datetime.now(UTC)))  # type: ignore[arg-type]  # any value will do
-    exported = set(re.findall(r"\w+", inspect.getsource(user_formats.exported_row)))
+    exported = set(re.findall(r"\w+", inspect.getsource(exported_users.exported_row)))
     written = set(re.findall(r"\w+", Import.INSERT.sql.partition("INSERT")[2].partition("SELECT")[0]))
     homes: dict[str, tuple[set[str], set[str]]] = {
         "repository/users/records.py, UserRecord": (visible, _names(UserRecord)),
@@ -158,7 +158,7 @@ def test_each_column_of_users_is_in_each_of_its_homes() -> None:
             _shown(COLUMNS_OF_USERS), set(re.findall(r"\w+", Import.CREATE.sql.partition("(")[2])),
         ),
         "repository/user_import.py, INSERT": (COLUMNS_OF_USERS, written),
-        "cli/user_formats.py, exported_row()": (COLUMNS_OF_USERS - NOT_IN_FILES, exported),
+        "cli/exported_users.py, exported_row()": (COLUMNS_OF_USERS - NOT_IN_FILES, exported),
     }  # fmt: skip
     forgotten = [f"{name} in {home}" for home, (wanted, found) in homes.items() for name in sorted(wanted - found)]
     assert forgotten == [], "\n".join(["forgotten:", *forgotten])

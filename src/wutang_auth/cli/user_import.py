@@ -13,9 +13,10 @@ from typing import Annotated, BinaryIO, Self, TextIO
 import typer
 
 from wutang_auth.cli.context import DATA_DIR, AsJson, CommandError, DataDir, run, run_users
+from wutang_auth.cli.exported_users import exported_header, exported_row
 from wutang_auth.cli.output import document, say, warn
 from wutang_auth.cli.reject_file import RejectFile, beside
-from wutang_auth.cli.user_formats import Format, Reading, UserFile, exported_header, exported_row, open_user_file
+from wutang_auth.cli.user_formats import Format, Reading, UserFile, open_user_file
 from wutang_auth.cli.user_reading import (
     STANDARD,
     Columns,

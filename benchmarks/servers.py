@@ -114,7 +114,7 @@ EARLIER = replace(
     label="wutang-auth at an earlier commit",
     bin=BEFORE / "bin",
     home=BEFORE / "source" / "benchmarks" / "contenders",
-    only=("me", "me-1"),
+    only=("me", "me-1", "refresh", "login", "static"),
 )
 STALE = replace(
     SERVICE,

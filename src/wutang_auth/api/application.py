@@ -7,8 +7,6 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wutang_auth.api.documentation import openapi
-
 if TYPE_CHECKING:
     from wutang_auth.observability.metrics import Metrics  # not imported where metrics are off
 
@@ -26,6 +24,8 @@ class Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, built once."""
         if self.openapi_schema is None:
+            from wutang_auth.api.documentation import openapi  # half a megabyte that most workers never need
+
             self.openapi_schema = openapi.build(self)
         return self.openapi_schema
 

@@ -59,7 +59,7 @@ def openapi_document() -> dict[str, Any]:
     return _routed(Settings.model_construct(**{**defaults, **on})).openapi()
 
 
-def _routed(settings: Settings) -> FastAPI:
+def _routed(settings: Settings) -> Application:
     app = Application(
         title="wutang-auth", version=__version__, lifespan=_lifespan, redirect_slashes=False,
         # SECURITY: it would log exceptions with their messages, which hold values; our own log has them in our words
@@ -76,7 +76,7 @@ def _routed(settings: Settings) -> FastAPI:
     app.add_middleware(VerifyRequestsMiddleware)
     envelope.install(app)
     for module in modules_for(settings):
-        app.include_router(module.router)
+        app.serve_routes(module.router)
     return app
 
 

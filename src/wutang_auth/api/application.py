@@ -1,9 +1,11 @@
 """FastAPI as this service uses it: with layers around all of it, and its own OpenAPI document."""
 
 from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute, request_response
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,6 +22,18 @@ class Application(FastAPI):
     """Where requests are counted; not in `state`, which takes a microsecond to look into."""
     needs_fastapi_call = True
     """Whether FastAPI's own `__call__` has something to do: for a root path, or for OpenTelemetry."""
+
+    def serve_routes(self, router: APIRouter) -> None:
+        """Serve the routes of a router as they are.
+
+        `include_router` would make each of them once more, its models too, which is most of the time of a start.
+        """
+        for route in router.routes:
+            assert isinstance(route, APIRoute)  # noqa: S101 -- our routers have no other
+            own = copy(route)
+            own.dependency_overrides_provider = self
+            own.app = request_response(own.get_route_handler())
+            self.router.routes.append(own)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, built once."""

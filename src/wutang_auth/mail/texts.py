@@ -1,6 +1,7 @@
 """The texts of mails: `reset.zh.txt`, whose first line is the subject, and `reset.zh.html`."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from string import Template
 from typing import Final, get_args
@@ -63,16 +64,24 @@ def placeholders(kind: MailKind) -> frozenset[str]:
 
 
 def _read(name: str, overrides: Path | None) -> Template:
-    path = BUILT_IN / name
     if overrides is not None and (overrides / name).exists():
-        path = overrides / name
+        return _template(overrides / name)
+    return _built_in(name)
+
+
+@cache
+def _built_in(name: str) -> Template:
+    return _template(BUILT_IN / name)
+
+
+def _template(path: Path) -> Template:
     try:
         content = path.read_text("utf-8")
     except OSError as error:
         raise TextsError(f"{path} cannot be read: {in_words(error)}") from None
     except UnicodeDecodeError:
         raise TextsError(f"{path} is not UTF-8") from None
-    kind: MailKind = name.partition(".")[0]  # type: ignore[assignment]  # names() made it from one
+    kind: MailKind = path.name.partition(".")[0]  # type: ignore[assignment]  # names() made it from one
     _check(path, content, kind)
     return Template(content)
 

@@ -11,6 +11,12 @@ from support.services import Instance, Start
 from wutang_auth.fields import Purpose
 
 
+@pytest.fixture(scope="module")
+def service(shared_service: Instance) -> Instance:
+    """One for all: who reads a page changes nothing."""
+    return shared_service
+
+
 def loaded(html: str) -> list[str]:
     """What the page loads."""
     return re.findall(r'<(?:script|link)[^>]* (?:src|href)="([^"]+)"', html)

@@ -18,6 +18,12 @@ from wutang_auth.settings import Settings
 each_page = pytest.mark.parametrize("page", ["/docs", "/redoc"])
 
 
+@pytest.fixture(scope="module")
+def service(shared_service: Instance) -> Instance:
+    """One for all: who reads pages changes nothing."""
+    return shared_service
+
+
 def urls(html: str) -> list[str]:
     """What a page loads."""
     return re.findall(r'<(?:script|link)[^>]* (?:src|href)="([^"]+)"', html)

@@ -14,13 +14,13 @@ from wutang_auth.tokens.key_ring import Algorithm, KeyRing
 PATH = "/.well-known/jwks.json"
 
 
-async def test_jwks_is_public_and_cacheable(service: Instance) -> None:
-    response = await service.client.get(PATH)
+async def test_jwks_is_public_and_cacheable(shared_service: Instance) -> None:
+    response = await shared_service.client.get(PATH)
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/jwk-set+json"
     assert response.headers["cache-control"] == "public, max-age=300"
     assert set(response.json()) == {"keys"}
-    head = await service.client.head(PATH)
+    head = await shared_service.client.head(PATH)
     assert (head.status_code, head.content) == (200, b"")
 
 

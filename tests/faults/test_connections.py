@@ -16,6 +16,7 @@ from wutang_auth.database.hosts import of_each_host
 from wutang_auth.errors import DatabaseUnavailable
 
 ONE = Statement("SELECT 1")
+PORT = Statement("SELECT current_setting('port')::int AS port")
 SLEEP = Statement("SELECT pg_sleep($seconds)")
 RUNNING = """
     SELECT count(*) FROM pg_stat_activity
@@ -105,6 +106,28 @@ async def test_no_connection_is_kept_on_a_server_that_only_reads(stage: SetStage
     await asyncio.sleep(0.5)
     await database.fetch(ONE)
     await database.close()
+
+
+async def test_primary_that_was_frozen_while_its_standby_took_over_is_not_believed(stage: SetStage) -> None:
+    scene = await stage(instances=0, with_standby=True)
+    old, new = scene.primary, scene.standby
+    assert new is not None
+    urls = old.url(), old.url().replace(f":{old.port}/", f":{old.port},127.0.0.1:{new.port}/")
+    knows_one, knows_both = (Database(url, max_silence=0.5, statement_timeout=1.0) for url in urls)
+    for database in (knows_one, knows_both):
+        assert [row["port"] for row in await database.fetch(PORT)] == [old.port]
+    old.freeze()
+    await new.promote()
+    await asyncio.sleep(0.5)
+    old.thaw()
+    for _ in range(3):  # on a connection from before; on new ones
+        with pytest.raises(DatabaseUnavailable):
+            await knows_one.fetch(ONE)
+    with pytest.raises(DatabaseUnavailable):
+        await knows_both.fetch(ONE)
+    assert [row["port"] for row in await knows_both.fetch(PORT)] == [new.port]
+    for database in (knows_one, knows_both):
+        await database.close()
 
 
 async def test_connections_that_the_server_has_left_are_shared(stage: SetStage) -> None:

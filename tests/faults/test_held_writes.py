@@ -14,6 +14,8 @@ from faults.cluster import Server
 from faults.stage import EMAILS, GRACE, WITHIN, Report, SetStage, Stage
 from support.tokens import claims_of
 from support.users import PASSWORD, add_user
+from wutang_auth.database import Database, Statement
+from wutang_auth.errors import DatabaseUnavailable
 
 HELD_SECONDS = GRACE + 5
 OURS = "FROM pg_stat_activity WHERE application_name = 'wutang-auth'"
@@ -259,6 +261,22 @@ async def test_who_waits_for_a_lock_is_ended_and_who_waits_for_the_standby_is_no
             assert await scene.primary.fetchval(waiting) == left
         await _until(scene.primary, waiting, 0)
     assert await scene.primary.fetchval("SELECT array_agg(generation) FROM sessions") == [1, 1]
+
+
+async def test_one_of_all_reads_that_want_proof_of_the_primary_waits_for_the_standby(stage: SetStage) -> None:
+    """The others wait for the first one, so that they leave PostgreSQL when they are cut off."""
+    scene = await stage(instances=0)
+    read = Statement("SELECT 1")
+    database = Database(scene.primary.url(), max_silence=0, statement_timeout=0.5)
+    await database.fetch(read)
+    async with silent_standby(scene.primary):
+        for _ in range(2):
+            reads = await asyncio.gather(*(database.fetch(read) for _ in range(4)), return_exceptions=True)
+            assert {type(answer) for answer in reads} == {DatabaseUnavailable}
+        await _until(scene.primary, f"SELECT count(*) {OURS}", 1)
+        assert await scene.primary.fetchval(f"SELECT count(*) {OURS} AND wait_event = 'SyncRep'") == 1
+    await database.fetch(read)
+    await database.close()
 
 
 async def _until(server: Server, count: str, wanted: int) -> None:

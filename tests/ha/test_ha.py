@@ -60,7 +60,7 @@ async def test_node_killed(stage: Stage, report: Report) -> None:
 
 
 async def test_primary_frozen(stage: Stage, report: Report, record_property: Callable[[str, object], None]) -> None:
-    """Whoever knows both nodes stays with the new primary when the old one goes on; who knows only that may ask it."""
+    """When the old primary goes on, nobody believes it any more, not even who knows no other."""
     primary, _ = await stage.cluster.in_step()
     old = await stage.serve(url=stage.url(primary.port))
     async with (
@@ -81,11 +81,9 @@ async def test_primary_frozen(stage: Stage, report: Report, record_property: Cal
     report("primary and its Patroni frozen, then thawed", load, began)
     record_property(
         MEASURED,
-        f"an instance that knew the old primary only, asked {len(asked)} times in 12 s with a token that had ended: "
-        f"{asked.count(200)} × 200, the rest 503",
+        f"an instance that knew the old primary only, asked with a token that had ended: {len(asked)} × in 12 s",
     )
-    assert set(asked) <= {200, 503}
-    assert asked[-1] == 503
+    assert set(asked) == {503}
     assert await stage.services[old].terminate() == 0
 
 

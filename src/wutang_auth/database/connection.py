@@ -5,7 +5,13 @@ from typing import Any, Protocol
 
 import asyncpg
 
+from wutang_auth.database.hosts import Host
 from wutang_auth.database.statement import Statement
+
+_AWAITS_A_STANDBY = "SELECT current_setting('synchronous_standby_names', true) <> ''"
+# A write without a row. The lock, by an arbitrary number, lets one proof of all instances wait for a standby that is
+# away: the others wait for the lock, which they leave when they are cut off.
+_WRITE = "SELECT pg_advisory_xact_lock(2004186209), pg_logical_emit_message(true, 'wutang-auth', '')"
 
 
 class _Prepared(Protocol):
@@ -29,13 +35,14 @@ class _Unprepared:
 class Connection:
     """An asyncpg connection that somebody keeps for more than one statement."""
 
-    __slots__ = ("_may_prepare", "_prepared", "_settings", "deadline", "is_closed", "raw")
+    __slots__ = ("_host", "_may_prepare", "_prepared", "_settings", "deadline", "is_closed", "raw")
 
-    def __init__(self, raw: "asyncpg.Connection[Any]", *, may_prepare: bool) -> None:
+    def __init__(self, raw: "asyncpg.Connection[Any]", host: Host, *, may_prepare: bool) -> None:
         self.raw = raw
         self.is_closed = raw.is_closed
         self.deadline = math.inf
         """When the statement that it runs has taken too long, by the loop's clock."""
+        self._host = host
         self._may_prepare = may_prepare
         self._settings = raw.get_settings()
         self._prepared: dict[Statement, _Prepared] = {}
@@ -48,18 +55,31 @@ class Connection:
         """
         self.raw.terminate()
 
-    async def fetch(self, statement: Statement, parameters: dict[str, Any]) -> list[asyncpg.Record]:
-        """Run a statement and return its rows.
+    async def fetch(self, statement: Statement, parameters: dict[str, Any], now: float) -> list[asyncpg.Record]:
+        """Run a statement and return its rows; `now` is by the loop's clock.
 
         Raises:
             asyncpg.ReadOnlySQLTransactionError: the server has become read-only, which it tells with its answer.
         """
+        if now > self._host.believed_until:
+            await self._prove_primary()
         prepared = self._prepared.get(statement) or await self._prepare(statement)
         rows = await prepared.fetch(*statement.arguments(parameters))
         # SECURITY: a primary that was demoted does not know of the log-outs on the new one, but would go on answering
         if getattr(self._settings, "default_transaction_read_only", "off") != "off":
             raise asyncpg.ReadOnlySQLTransactionError("the server has become read-only")
+        self._host.has_answered(now)
         return rows
+
+    async def _prove_primary(self) -> None:
+        """Have a write acknowledged by the standby, where the server is to wait for one.
+
+        SECURITY: a primary that was frozen and goes on takes itself for one, though its standby has taken over and
+        log-outs are on the new one. It is found out by a commit: the standby that has left acknowledges none.
+        """
+        self._host.believed_until = -math.inf  # comes last where there are others
+        if await self.raw.fetchval(_AWAITS_A_STANDBY):
+            await self.raw.execute(_WRITE)
 
     async def _prepare(self, statement: Statement) -> _Prepared:
         if not self._may_prepare:

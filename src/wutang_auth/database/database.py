@@ -27,7 +27,11 @@ class Database:
 
     After a lost, stuck or read-only connection every older one is dropped too, so that a failover costs one failure,
     not one for each connection. Of several hosts it takes the first that answers and can write; one that is silent
-    keeps nobody from the others.
+    keeps nobody from the others. One that was silent has to prove that it is still the primary.
+
+    Args:
+        max_silence: After how many seconds without an answer. A failover must take longer: with Patroni that is `ttl`
+            less `loop_wait`, from a freeze on.
 
     All methods raise:
         DatabaseUnavailable: PostgreSQL is away, too slow or read-only. What was sent may have happened nevertheless.
@@ -45,6 +49,7 @@ class Database:
         connect_timeout: float = 2.0,
         statement_timeout: float = 2.0,
         pool_timeout: float = 1.0,
+        max_silence: float = 5.0,
         prepare: bool = True,
         server_settings: Mapping[str, str] = {},
         failure_log: FailureLog | None = None,
@@ -53,6 +58,7 @@ class Database:
         self._observer = observer
         self._hosts = Hosts(
             url,
+            max_silence=max_silence,
             statement_cache_size=100 if prepare else 0,
             server_settings=server_settings,
         )
@@ -76,7 +82,7 @@ class Database:
         if self._observer is not None:
             self._observer.waited(now - started)
         try:
-            rows = await connection.fetch(statement, parameters)
+            rows = await connection.fetch(statement, parameters, now)
         except BaseException as error:
             self._release(connection, error)
             self._raise_translated(error, statement)
@@ -156,7 +162,7 @@ class Database:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(min(loop.time() + self._connect_timeout, deadline)):
-                raw = await self._hosts.connect()
+                raw, host = await self._hosts.connect()
         except asyncpg.TooManyConnectionsError as error:
             self._count("connect")
             raise NoMoreToBeHad(str(failure_of(error, connecting=True))) from error
@@ -167,7 +173,7 @@ class Database:
             self._failure_log.succeeded(None)
         if self._watch is None:
             self._watch = loop.call_later(_WATCH_SECONDS, self._cut_overdue)
-        return Connection(raw, may_prepare=self._prepare)
+        return Connection(raw, host, may_prepare=self._prepare)
 
     def _cut_overdue(self) -> None:
         """Cut the connections whose statement is past its time limit, and look again soon."""

@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -21,34 +23,51 @@ _REFUSALS = (asyncpg.ProtocolViolationError, asyncpg.UndefinedObjectError, async
 _HEAD_START = 0.25  # seconds that a host has before the next one is tried as well (RFC 8305 section 5)
 
 
-class Hosts:
-    """The hosts of a URL, the one that served last first."""
+@dataclass(slots=True, eq=False)
+class Host:
+    """One of the hosts of a URL."""
 
-    def __init__(self, url: str, *, statement_cache_size: int, server_settings: Mapping[str, str]) -> None:
-        self.urls = of_each_host(url)
+    url: str
+    """It alone."""
+    max_silence: float
+    """After how many seconds without an answer it has to prove that it is still the primary."""
+    believed_until: float
+    """When that is, by the loop's clock."""
+
+    def has_answered(self, asked_at: float) -> None:
+        """It has answered what it was asked at this time, by the loop's clock."""
+        self.believed_until = asked_at + self.max_silence
+
+
+class Hosts:
+    """The hosts of a URL, the one that answered last first."""
+
+    def __init__(
+        self, url: str, *, max_silence: float, statement_cache_size: int, server_settings: Mapping[str, str]
+    ) -> None:
+        # the first words of a host are believed: `doctor` has to tell of a standby that is away
+        self._hosts = [Host(each, max_silence, time.monotonic() + max_silence) for each in of_each_host(url)]
         self._statement_cache_size = statement_cache_size
         self._server_settings = {**_SERVER_SETTINGS, **server_settings}
 
-    async def connect(self) -> "asyncpg.Connection[Any]":
+    async def connect(self) -> "tuple[asyncpg.Connection[Any], Host]":
         """The first host's connection that can write; each host is tried a little after the one before it."""
-        hosts = iter(self.urls)
-        attempts: dict[asyncio.Task[asyncpg.Connection[Any]], str] = {}
+        hosts = iter(sorted(self._hosts, key=lambda host: host.believed_until, reverse=True))
+        attempts: dict[asyncio.Task[asyncpg.Connection[Any]], Host] = {}
         failure: BaseException | None = None
         try:
             while True:
-                url = next(hosts, None)
-                if url is not None:
-                    attempts[asyncio.create_task(self._connect_to(url))] = url
+                host = next(hosts, None)
+                if host is not None:
+                    attempts[asyncio.create_task(self._connect_to(host.url))] = host
                 elif not attempts:
                     raise failure or asyncpg.ClientConfigurationError("the URL names no host")
-                limit = None if url is None else _HEAD_START
+                limit = None if host is None else _HEAD_START
                 done, _ = await asyncio.wait(attempts, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
                 for attempt in done:
-                    url = attempts.pop(attempt)
+                    host = attempts.pop(attempt)
                     if attempt.exception() is None:
-                        # the next one begins with this host
-                        self.urls = [url, *(other for other in self.urls if other != url)]
-                        return attempt.result()
+                        return attempt.result(), host
                     failure = failure or attempt.exception()
         finally:
             for attempt in attempts:

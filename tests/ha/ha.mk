@@ -2,9 +2,9 @@
 
 .PHONY: ha ha-programs
 
-# It takes some ten minutes; `timeout` ends it where something hangs.
+# It takes some eleven minutes; `timeout` ends it where something hangs.
 ha: venv ha-programs  ## Switch over, kill, freeze and cut off Patroni, etcd, PgBouncer, HAProxy and nginx under load; a table
-	timeout --foreground -s INT -k 60 720 $(BIN)/pytest -n 0 -m '' tests/ha $(ARGS)
+	timeout --foreground -s INT -k 60 960 $(BIN)/pytest -n 0 -m '' tests/ha $(ARGS)
 
 ha-programs:
 	@PATH="$$PATH:/usr/sbin"; { command -v patroni && command -v etcd && command -v psql && command -v pgbouncer && command -v haproxy \

@@ -77,9 +77,12 @@ class Connection:
         SECURITY: a primary that was frozen and goes on takes itself for one, though its standby has taken over and
         log-outs are on the new one. It is found out by a commit: the standby that has left acknowledges none.
         """
-        self._host.believed_until = -math.inf  # comes last where there are others
-        if await self.raw.fetchval(_AWAITS_A_STANDBY):
-            await self.raw.execute(_WRITE)
+        try:
+            if await self.raw.fetchval(_AWAITS_A_STANDBY):
+                await self.raw.execute(_WRITE)
+        except BaseException:
+            self._host.believed_until = -math.inf  # the others come first
+            raise
 
     async def _prepare(self, statement: Statement) -> _Prepared:
         if not self._may_prepare:

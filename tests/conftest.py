@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from support.commands import Shell
-from support.database import SERVER, TEMPLATE, administer, temporary_database, with_database
+from support.database import SERVER, TEMPLATE, administer, kept_connections, temporary_database, with_database
 from support.factors import Clock, stopped_clock
 from support.mail import Mailbox
 from support.services import Instance, environment_of, running, shared_among_tests
@@ -72,6 +72,12 @@ def _remove_if_left(directory: Path) -> None:
             shutil.rmtree(directory)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Measure no coverage by examples that chance has chosen: tests/uncovered.md says why."""
+    if hasattr(getattr(item, "obj", None), "hypothesis"):
+        item.add_marker("no_cover")
+
+
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Say what this run leaves out; pytest-xdist does not count it."""
     return (
@@ -79,6 +85,13 @@ def pytest_report_header(config: pytest.Config) -> str | None:
         if config.option.markexpr == "not long"
         else None
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def administration() -> AsyncIterator[None]:
+    """Connections to the PostgreSQL server of this run, kept for all tests."""
+    async with kept_connections(os.environ[SERVER]):
+        yield
 
 
 @pytest.fixture

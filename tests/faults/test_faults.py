@@ -12,6 +12,8 @@ from support.users import PASSWORD
 from wutang_auth.service.throttle import attempt_keys
 from wutang_auth.tokens import key_file
 
+pytestmark = pytest.mark.no_cover  # servers in processes of their own
+
 
 async def test_database_killed(stage: SetStage, report: Report) -> None:
     scene = await stage(direct=True)

@@ -17,6 +17,8 @@ from support.users import PASSWORD, add_user
 from wutang_auth.database import Database, Statement
 from wutang_auth.errors import DatabaseUnavailable
 
+pytestmark = pytest.mark.no_cover  # servers in processes of their own
+
 HELD_SECONDS = GRACE + 5
 OURS = "FROM pg_stat_activity WHERE application_name = 'wutang-auth'"
 CLIENTS = [f"client{number}@wutang.example" for number in range(14)]

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
+import pytest
 
 from support.database import add_sessions, generations_of
 from support.http import assert_refused, success
@@ -16,6 +17,8 @@ from support.users import Login, add_user, log_in, token_pair
 from wutang_auth.settings import Settings, load
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.access import Tokens
+
+pytestmark = pytest.mark.no_cover  # servers in processes of their own
 
 
 @asynccontextmanager

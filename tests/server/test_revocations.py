@@ -20,6 +20,8 @@ from wutang_auth.settings import Settings, load
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.access import Tokens
 
+pytestmark = pytest.mark.no_cover  # servers in processes of their own
+
 THREADS = 8
 LONGEST_WAIT = 3.0
 

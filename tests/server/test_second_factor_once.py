@@ -5,6 +5,8 @@ from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
+
 from support.database import count_sessions, query
 from support.factors import Clock, add_with_app
 from support.http import assert_refused
@@ -12,6 +14,8 @@ from support.services import Start, serving
 from support.users import token_pair
 from wutang_auth.database import Database
 from wutang_auth.repository import ChallengeRepository
+
+pytestmark = pytest.mark.no_cover  # servers in processes of their own
 
 ROUNDS, AT_ONCE = 20, 50
 

@@ -18,6 +18,8 @@ from support.services import Process, environment_of, serving
 from support.tokens import bearer
 from support.users import PASSWORD, add_user, log_in
 
+pytestmark = pytest.mark.no_cover  # servers in processes of their own
+
 HOST = b"Host: wutang.test\r\n"
 HEALTH = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
 ME = b"GET /api/auth/me HTTP/1.1\r\n" + HOST

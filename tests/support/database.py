@@ -21,13 +21,28 @@ TEMPLATE = "WUTANG_TEST_TEMPLATE"  # the variable that says what to copy, and pe
 
 Target = Settings | str
 
+_idle: "dict[str, list[asyncpg.Connection[Any]]]" = {}
+"""Connections for the next `query`, by URL; to connect takes the longest."""
+
+
+@asynccontextmanager
+async def kept_connections(url: str) -> AsyncIterator[None]:
+    """Keep the connections of `query` to this URL for as long as the block runs, in one event loop."""
+    kept = _idle[url] = []
+    yield
+    del _idle[url]
+    for connection in kept:
+        await connection.close()
+
 
 @asynccontextmanager
 async def temporary_database(*, migrated: bool = True) -> AsyncIterator[str]:
     """A new, empty database for as long as the block runs."""
     name = f"wutang_test_{uuid4().hex[:12]}"
     await administer(f"CREATE DATABASE {name}" + (f" TEMPLATE {os.environ[TEMPLATE]}" if migrated else ""))
-    yield with_database(os.environ[SERVER], name)
+    url = with_database(os.environ[SERVER], name)
+    async with kept_connections(url):
+        yield url
     await administer(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -38,12 +53,19 @@ async def administer(statement: str) -> None:
 
 async def query(target: Target, statement: str, *arguments: Any) -> list[asyncpg.Record]:
     """One statement by someone else than the service; for what no function here does."""
-    connection = await asyncpg.connect(url_of(target))
+    kept = _idle.get(url_of(target))
+    # no cache of statements: the next one may change the table of this one
+    connection = kept.pop() if kept else await asyncpg.connect(url_of(target), statement_cache_size=0)
     try:
         rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
-        return rows
-    finally:
+    except BaseException:
         await connection.close()
+        raise
+    if kept is None:
+        await connection.close()
+    else:
+        kept.append(connection)
+    return rows
 
 
 def url_of(target: Target) -> str:

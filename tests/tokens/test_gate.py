@@ -121,10 +121,18 @@ async def test_expired_access_token_cannot_be_used_for_anything_but_refresh_and_
         assert_refused(await send(instance, "GET", "/api/auth/me", expired), 401, 40005)
 
 
+@pytest.fixture(scope="module")
+def rings() -> dict[Algorithm, KeyRing]:
+    """One of each kind, made once: an RSA key takes half a second."""
+    algorithms: tuple[Algorithm, ...] = ("ES256", "RS256", "HS256")
+    return {alg: KeyRing.generate(alg) for alg in algorithms}
+
+
 @pytest.mark.parametrize("alg", ["ES256", "RS256", "HS256"])
-async def test_a_key_verifies_its_own_algorithm_only(tmp_path: Path, alg: Algorithm) -> None:
+async def test_a_key_verifies_its_own_algorithm_only(
+    tmp_path: Path, rings: dict[Algorithm, KeyRing], alg: Algorithm
+) -> None:
     """Keys of all three kinds in one ring: none can be talked into another's algorithm."""
-    rings = {name: KeyRing.generate(name) for name in ("ES256", "RS256", "HS256")}
     keys = [ring.active if name == alg else ring.keys[1] for name, ring in rings.items()]
     ring = KeyRing(tuple(keys))
     key_file.save(ring, tmp_path / "keys.json")

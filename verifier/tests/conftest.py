@@ -10,6 +10,11 @@ from support.publishing import AskedAgain, Follow, Publisher, eventually, publis
 from wutang_auth_verifier import Verifier
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Measure no coverage: that of the service is not these tests' to show."""
+    item.add_marker("no_cover")
+
+
 @pytest.fixture(autouse=True)
 def without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")

@@ -61,6 +61,8 @@ async def prometheus(directory: Path, targets: list[str]) -> AsyncIterator[Prome
         )  # fmt: skip
     try:
         async with httpx.AsyncClient(base_url=f"http://{address}") as client:
+            while not await _is_ready(client):  # noqa: ASYNC110 -- another program's, which calls nobody
+                await asyncio.sleep(0.2)
             yield Prometheus(client)
     finally:
         process.terminate()
@@ -105,10 +107,12 @@ async def test_prometheus_reads_two_workers_and_every_query_has_an_answer(
 
 async def until(asked: Prometheus, expression: str, expected: str) -> None:
     """Wait for a value, as long as the test may take."""
-    while True:
-        try:
-            if [series["value"][1] for series in await asked.query(expression)] == [expected]:
-                return
-        except httpx.TransportError:  # it starts
-            pass
+    while [series["value"][1] for series in await asked.query(expression)] != [expected]:  # noqa: ASYNC110 -- as above
         await asyncio.sleep(0.2)
+
+
+async def _is_ready(client: httpx.AsyncClient) -> bool:
+    try:
+        return (await client.get("/-/ready")).status_code == 200
+    except httpx.TransportError:  # it does not listen yet
+        return False

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import gc
 import os
 import shutil
 import tempfile
@@ -76,6 +77,11 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Measure no coverage by examples that chance has chosen: tests/uncovered.md says why."""
     if hasattr(getattr(item, "obj", None), "hypothesis"):
         item.add_marker("no_cover")
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave out the tests, which live as long as the run."""
+    gc.freeze()
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

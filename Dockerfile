@@ -15,11 +15,12 @@ RUN python3 -m venv /opt/build \
     && python3 -m venv --without-pip /opt/wutang-auth \
     && /opt/build/bin/pip --python /opt/wutang-auth/bin/python install --require-hashes --no-deps -r requirements.lock
 
-# Nobody debugs libraries in the image, nor runs their own tests: half of what they take would be for that.
+# Nobody debugs libraries in the image, runs their own tests or has another database: half of what they take would be for that.
 # hadolint ignore=DL3008
 RUN apt-get update -qq && apt-get install -qq -y --no-install-recommends binutils && rm -rf /var/lib/apt/lists/* \
     && find /opt/wutang-auth -name '*.so' -exec strip --strip-unneeded {} + \
-    && find /opt/wutang-auth -type d \( -name tests -o -name testing \) -prune -exec rm -rf {} + \
+    && find /opt/wutang-auth -type d \( -name tests -o -name testing -o -path '*/dialects/m*sql' -o -path '*/dialects/oracle' \) \
+        -prune -exec rm -rf {} + \
     && find /opt/wutang-auth -regex '.*\.\(pyi\|pyx\|pxd\|c\|h\)' -delete
 
 COPY pyproject.toml README.md LICENSE alembic.ini ./

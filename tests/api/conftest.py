@@ -7,11 +7,8 @@ from typing import Any
 
 import pytest
 
-from support.passwords import remembered_comparisons
 from support.services import Instance, Start, running, serve_by_fastapi, shared_among_tests
 from wutang_auth.settings import Settings
-
-__all__ = ["remembered_comparisons"]
 
 _BOTH_WAYS = ("test_login", "test_refresh", "test_me", "test_verify", "test_envelope")
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +218,7 @@ async def refresh_many(url: str, statements: dict[str, Any], refreshes: int) -> 
                         "user_id": session["user_id"],
                         "session_id": session["id"],
                         "given": session["generation"] + turn,
+                        "access_ttl": timedelta(hours=1),
                     }
                     rows.append([values[parameter] for parameter in order])
                 done += len(rows)

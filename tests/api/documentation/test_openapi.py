@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from support.mail import Mailbox
 from support.services import Instance, Start
 from support.users import add_and_log_in
+from wutang_auth.api.schemas.request_body import RequestBody
 from wutang_auth.main import create_app, openapi_document
 from wutang_auth.settings import Settings
 
@@ -236,6 +238,26 @@ def test_schemas_have_names_for_people() -> None:
         if name.endswith("Envelope"):
             assert {"code", "message", "data"} <= set(schema["required"])
             assert resolved(schema["properties"]["code"])["enum"][2] == 20001
+
+
+def refused_fields(body: type[RequestBody], document: dict[str, Any]) -> set[str | int]:
+    try:
+        body.model_validate(document)
+    except ValidationError as refused:
+        return {error["loc"][0] for error in refused.errors()}
+    return set()
+
+
+@pytest.mark.parametrize("body", RequestBody.__subclasses__())
+def test_characters_that_a_schema_allows_are_not_refused(body: type[RequestBody]) -> None:
+    for name, schema in body.model_json_schema()["properties"].items():
+        text = "\0\x1b\u2028".ljust(schema.get("minLength", 0), "x")
+        if (
+            schema.get("type") == "string"
+            and schema.get("format") != "email"
+            and re.search(schema.get("pattern", ""), text)
+        ):
+            assert name not in refused_fields(body, {name: text})
 
 
 def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:

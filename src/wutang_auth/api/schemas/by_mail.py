@@ -2,18 +2,17 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from wutang_auth.api.envelope import Envelope
 from wutang_auth.api.schemas.request_body import RequestBody, without_defaults
-from wutang_auth.api.schemas.values import Email, Name, NewPassword, Timestamp, fit_for_text, written
+from wutang_auth.api.schemas.values import Email, Name, NewPassword, SentText, Timestamp, written
 from wutang_auth.fields import Purpose
 from wutang_auth.repository import MailToken
 
 LinkToken = Annotated[
-    str,
-    AfterValidator(fit_for_text),
+    SentText,
     Field(
         min_length=1,
         max_length=1024,

@@ -11,7 +11,7 @@ from wutang_auth import fields
 from wutang_auth.api.envelope import Envelope
 from wutang_auth.api.schemas.auth import RefreshTokenIn, TokenPairBody
 from wutang_auth.api.schemas.request_body import RequestBody, without_defaults
-from wutang_auth.api.schemas.values import Code, SentPassword, Timestamp, fit_for_text, written
+from wutang_auth.api.schemas.values import Code, SentPassword, SentText, Timestamp, written
 
 if TYPE_CHECKING:
     from wutang_auth.service.factors import Factors, NewTotp  # freshness has its body here, also without them
@@ -52,9 +52,7 @@ class LoginSecondBody(RequestBody):
 
     model_config = ConfigDict(json_schema_extra=_one_of_two)
 
-    challenge: Annotated[str, AfterValidator(fit_for_text)] = Field(
-        min_length=1, max_length=128, description="of the first step", repr=False
-    )
+    challenge: SentText = Field(min_length=1, max_length=128, description="of the first step", repr=False)
     code: Code | SkipJsonSchema[None] = Field(None, description="of the app", repr=False)
     recovery_code: RecoveryCode | SkipJsonSchema[None] = Field(
         None,

@@ -15,12 +15,7 @@ _UNFIT = re.compile("[\x00\ud800-\udfff]")
 _FIT_FOR_TEXT = r"^[^\u0000]*$"  # for documents, in which there are no surrogates
 
 
-def fit_for_text(value: str) -> str:
-    """The text, if PostgreSQL and UTF-8 can hold it.
-
-    Raises:
-        PydanticCustomError: they cannot.
-    """
+def _fit_for_text(value: str) -> str:
     # PostgreSQL's text has no NUL, UTF-8 no lone surrogates
     if _UNFIT.search(value):
         raise PydanticCustomError("unfit_text", "unfit")
@@ -67,14 +62,9 @@ def _sent_timestamp(value: Any) -> Any:
 Email = Annotated[
     str, AfterValidator(_email), Field(max_length=fields.EMAIL_MAX_LENGTH + 64, json_schema_extra={"format": "email"})
 ]
+SentText = Annotated[str, AfterValidator(_fit_for_text), Field(json_schema_extra={"pattern": _FIT_FOR_TEXT})]
 SentPassword = Annotated[
-    str,
-    AfterValidator(fit_for_text),
-    Field(
-        min_length=1,
-        max_length=passwords.MAX_LENGTH,
-        json_schema_extra={"format": "password", "pattern": _FIT_FOR_TEXT},
-    ),
+    SentText, Field(min_length=1, max_length=passwords.MAX_LENGTH, json_schema_extra={"format": "password"})
 ]
 Code = Annotated[str, AfterValidator(_code), Field(json_schema_extra={"pattern": "^[0-9]{6}$"})]
 _NEW_PASSWORD = {"format": "password", "minLength": 8, "maxLength": passwords.MAX_LENGTH, "pattern": _FIT_FOR_TEXT}

@@ -90,7 +90,6 @@ def _sent(request: Request) -> dict[str, str]:
 
 _SCOPE: Final = SCOPE_PATTERN.removesuffix("*") + f"{{0,{SCOPE_MAX_LENGTH - 1}}}"
 _METHOD: Final = f"({'|'.join(AMR)})"
-_AGE: Final = {"type": "integer", "minimum": 1, "maximum": _MAX_AGE_LIMIT}
 _BY_GATEWAY: Final = "the same{}; the gateway sets it, and removes what its clients send"
 
 
@@ -126,6 +125,14 @@ PARAMETERS: Final = [
         {"type": "array", "items": {"type": "string", "enum": [*AMR]}},
     ),
     _by_header(_AMR.header, {"type": "string", "pattern": f"^({_METHOD}( {_METHOD})*)?$"}, ", between spaces"),
-    _by_query(_MAX_AGE.query, "seconds that this proof may lie back", _AGE),
-    _by_header(_MAX_AGE.header, _AGE),
+    _by_query(
+        _MAX_AGE.query,
+        "seconds that this proof may lie back",
+        {"type": "integer", "minimum": 1, "maximum": _MAX_AGE_LIMIT},
+    ),
+    _by_header(
+        _MAX_AGE.header,
+        {"type": "string", "pattern": f"^({_SECONDS.pattern}( {_SECONDS.pattern})*)?$"},
+        "; of several between spaces the smallest counts",
+    ),
 ]

@@ -82,6 +82,7 @@ step "Redocly" 120 redocly lint --config clients/redocly.yaml "$generated/openap
 step "Spectral" 120 spectral lint --ruleset clients/spectral.yaml --fail-severity warn "$generated/openapi.json"
 # it runs as root only
 if [ "$(id -u)" = 0 ]; then step "OpenSMTPD" 120 clients/opensmtpd.sh "$bin"; fi
+step "Schemathesis" 900 "$bin/pytest" -q -n 0 -m long tests/api/documentation/test_schemathesis.py
 step "newman" 120 newman run "$base_url/docs/collection.json" --reporter-cli-no-banner \
     --env-var "email=$email" --env-var "password=$password"
 

@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
+import pytest
+
 from support.database import query
 from support.services import serving
 from wutang_auth.settings import Settings, load
 from wutang_auth.tokens import key_file
 from wutang_auth.tokens.access import Tokens
 
-_SESSIONS = 3000
 # a user for each session, because some calls end all sessions of a user, or the user
 _ADD = """
     WITH made AS (
@@ -26,14 +27,33 @@ _ADD = """
 """
 
 
-async def test_every_answer_is_as_documented(environment: dict[str, str], tmp_path: Path) -> None:
-    environment |= {"WUTANG_THROTTLE_ADDRESS_FAILURES": "100000", "WUTANG_MFA": "optional"}
+@pytest.mark.parametrize(
+    ("sessions", "options"),
+    [
+        # the same calls each time; what chance finds is for who looks for it
+        (3_000, ["--max-examples", "40", "--generation-deterministic"]),
+        pytest.param(90_000, ["--max-examples", "250"], marks=[pytest.mark.long, pytest.mark.timeout(900)]),
+    ],
+    ids=["again", "at_random"],
+)
+async def test_every_answer_is_as_documented(
+    environment: dict[str, str], tmp_path: Path, sessions: int, options: list[str]
+) -> None:
+    (tmp_path / "mails").mkdir()
+    environment |= {
+        "WUTANG_THROTTLE_ADDRESS_FAILURES": "100000",
+        "WUTANG_MFA": "optional",
+        "WUTANG_SMTP_URL": f"file://{tmp_path / 'mails'}",
+        "WUTANG_MAIL_FROM": "no-reply@shop.example",
+        "WUTANG_PUBLIC_URL": "https://id.shop.example",
+        "WUTANG_REGISTRATION": "open",
+    }
     tokens = tmp_path / "tokens"
-    tokens.write_text("\n".join(await access_tokens(environment)))
+    tokens.write_text("\n".join(await access_tokens(environment, sessions)))
     async with serving(environment, tmp_path / "log") as server:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathesis())",
-            "run", f"{server.base_url}/openapi.json", "--checks", "all", "--max-examples", "20", "--no-color",
+            "run", f"{server.base_url}/openapi.json", "--checks", "all", *options, "--no-color",
             "--continue-on-failure",
             "--exclude-path", "/.well-known/revocations",  # a JWT, which it would read as JSON
             cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
@@ -52,7 +72,7 @@ async def test_every_answer_is_as_documented(environment: dict[str, str], tmp_pa
     assert "a bug" not in server.log.read_text()
 
 
-async def access_tokens(environment: dict[str, str]) -> list[str]:
+async def access_tokens(environment: dict[str, str], count: int) -> list[str]:
     """Tokens of as many users, the latest first: small ids are guessed, and some guesses are deletions."""
     settings = load(
         Settings,
@@ -61,7 +81,7 @@ async def access_tokens(environment: dict[str, str]) -> list[str]:
         keys_file=environment["WUTANG_KEYS_FILE"],
     )
     issuer = Tokens(settings, key_file.load(settings.keys_file))
-    rows = await query(settings, _ADD, _SESSIONS)
+    rows = await query(settings, _ADD, count)
     return [
         issuer.issue(
             user_id=row["user_id"], session_id=UUID(str(row["id"])), generation=0, scopes=[], session_lifetime=86_400

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -229,6 +230,17 @@ async def test_head_has_a_length_and_no_content(server: Process) -> None:
             assert b"content-length: 0" not in head
         writer.write(HEALTH)  # comes next only if no content came
         assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
+
+
+async def test_an_answer_is_sent_in_one_piece(server: Process) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.create_connection(address(server), timeout=10) as connection:
+        connection.setblocking(False)
+        for _ in range(100):
+            await loop.sock_sendall(connection, CODES + b"\r\n")
+            piece = await loop.sock_recv(connection, 2**16)
+            head, _, body = piece.partition(b"\r\n\r\n")
+            assert b"content-length: %d\r\n" % len(body) in head + b"\r\n"
 
 
 async def test_many_requests_at_once_are_answered_in_order(server: Process) -> None:

@@ -107,16 +107,30 @@ class Protocol(HttpToolsProtocol):
 
 
 class Cycle(RequestResponseCycle):
-    """One request and its answer. A header that was sent before is neither checked nor encoded once more."""
+    """One request and its answer. A header that was sent before is neither checked nor encoded once more.
+
+    The head of an answer waits for what follows it: uvloop would send it at once, and a segment more for each answer
+    is a tenth of what one costs.
+    """
+
+    _head = b""
 
     async def send(self, message: Any) -> None:
-        """Send a part of the answer: the head here, where uvicorn need not look at it, and all else as uvicorn does."""
+        """Send a part of the answer as uvicorn does, but the head, where uvicorn need not look at it, with the next."""
         is_head = message["type"] == "http.response.start" and not self.response_started
-        if not is_head or self.flow.write_paused or self.disconnected or not self._write_head(message):
-            await super().send(message)
+        if is_head and not self.flow.write_paused and not self.disconnected and self._keep_head(message):
+            return
+        if self._head:
+            head, self._head = self._head, b""
+            if self.scope["method"] == "HEAD":
+                self.transport.write(head)
+            else:
+                self.expected_content_length += len(head)
+                message = {**message, "body": head + message.get("body", b"")}
+        await super().send(message)
 
-    def _write_head(self, message: Any) -> bool:
-        """Write the head of an answer whose length is known. False: nothing was written."""
+    def _keep_head(self, message: Any) -> bool:
+        """Keep the head of an answer whose length is known. False: it is for uvicorn to send."""
         headers: Sequence[tuple[bytes, bytes]] = [*self.default_headers, *message.get("headers", ())]
         length = dict(headers).get(b"content-length")
         lines = [_line(name, value) for name, value in headers]
@@ -126,7 +140,7 @@ class Cycle(RequestResponseCycle):
         self.waiting_for_100_continue = False
         self.expected_content_length, self.chunked_encoding = int(length), False
         end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
-        self.transport.write(b"".join([STATUS_LINE[message["status"]], *lines, end]))  # type: ignore[list-item]
+        self._head = b"".join([STATUS_LINE[message["status"]], *lines, end])  # type: ignore[list-item]
         return True
 
 

@@ -76,7 +76,8 @@ def needed(request: Request) -> Needed:
 
 def _sent(request: Request) -> dict[str, str]:
     """What each query parameter and header of ours holds; what comes repeatedly, between spaces."""
-    found = [pair for pair in request.query_params.multi_items() if pair[0] in _QUERIES]
+    query = request.query_params.multi_items() if request.scope["query_string"] else []
+    found = [pair for pair in query if pair[0] in _QUERIES]
     for name, value in request.scope["headers"]:
         if name in _HEADERS:
             found.append((_HEADERS[name], value.decode("latin-1")))

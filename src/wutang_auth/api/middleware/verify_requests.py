@@ -20,17 +20,19 @@ class VerifyRequestsMiddleware:
         """Serve one request."""
         if scope["type"] != "http" or not is_for_verify(scope):
             return self._app(scope, receive, send)
-        sent = {name: scope[name] for name in ("method", "path", "query_string")}
         rest = route_path(scope)[len(VERIFY) :]
-        shown = {**scope, "method": "GET", "path": sent["path"].removesuffix(rest)}
-        if rest:
-            shown["query_string"] = b""
         # SECURITY: a gateway may announce its client's body and not send it; what comes next on this connection would
         # be taken for that body, so nothing may come next
         is_last = any(
             name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
             for name, value in scope["headers"]
         )
+        if scope["method"] == "GET" and not rest and not is_last:
+            return self._app(scope, receive, send)
+        sent = {name: scope[name] for name in ("method", "path", "query_string")}
+        shown = {**scope, "method": "GET", "path": sent["path"].removesuffix(rest)}
+        if rest:
+            shown["query_string"] = b""
 
         def send_and_tell(message: Message) -> Awaitable[None]:
             scope.update(shown, **sent)  # which route it was, for the server and other middleware

@@ -31,6 +31,17 @@ async def test_keys_generate_and_list(tmp_path: Path) -> None:
         assert key.members["d"] not in listed.stdout + table + made
 
 
+async def test_kid_may_begin_with_a_hyphen(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    while not (ring := KeyRing.generate("HS256")).keys[1].kid.startswith("-"):
+        pass
+    kid = ring.keys[1].kid
+    key_file.save(ring, path)
+    assert (await run({}, "keys", "retire", kid, "--file", path)).said == f"retired {kid}"
+    assert (await run({}, "keys", "drop", "--force", kid, "--file", path)).said == f"dropped {kid}"
+    assert (await run({}, "keys", "drop", kid, "--fiel", path)).code == 2
+
+
 async def test_keys_generate_keeps_what_is_there(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     kept = KeyRing.generate("HS256")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
@@ -53,6 +53,7 @@ OfEncryption = Annotated[
     bool, typer.Option("--encryption", help="The key that encrypts second factors, not the one that signs.")
 ]
 Kid = Annotated[str, typer.Argument(metavar="KID", help="The key, as `keys list` shows it.", show_default=False)]
+_TAKES_KID: Final = {"ignore_unknown_options": True}  # one key in 64 has a name that begins with a hyphen
 
 
 @app.command()
@@ -127,14 +128,14 @@ def rotate(
     say(f"{ring.active.kid} signs; {before.active.kid} is retired; a fresh key is next")
 
 
-@app.command()
+@app.command(context_settings=_TAKES_KID)
 def retire(kid: Kid, file: File = None, *, data_dir: DataDir = DATA_DIR) -> None:
     """Never sign with this key; what it signed stays valid."""
     _change(_settings(KeyCommandSettings, file, data_dir).keys_file, lambda ring: ring.with_retired(kid, _now()))
     say(f"retired {kid}")
 
 
-@app.command()
+@app.command(context_settings=_TAKES_KID)
 def drop(
     kid: Kid,
     file: File = None,

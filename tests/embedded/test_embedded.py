@@ -21,6 +21,7 @@ import pytest
 
 from wutang_auth.embedded import EmbeddedError, EmbeddedPostgres, find_binaries, programs
 
+# CI is root on Linux and skips none of these; elsewhere `-rs` names those that were skipped
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs prctl and /proc")
 root = pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="needs root on Linux")
 
